@@ -1,0 +1,32 @@
+# make demo    sets up and shows the main job: a series in over C-STORE, SEG and SR back in the archive
+# make test    sets up and passes the tests
+# make lint    ruff, mypy --strict
+# make setup   the virtual environment in .venv, exact versions from constraints.txt
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup demo test lint clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt config/setup.sh
+	PYTHON=$(PYTHON) sh config/setup.sh $(VENV)
+	touch $(READY)
+
+demo: setup
+	$(BIN)/cspine-node demo --out demo-out
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,82 @@
+"""Write and read back DICOM Segmentations and TID 1500 reports of what was found in an MR series.
+
+    source = SourceSeries.from_files(paths, slices)
+    seg = build_segmentation(source=source, labels=labels, segments=segments, instance=seg_instance)
+    report = build_report(source=source, segmentation=seg, report=ReportContent(...), instance=sr_instance)
+    check = read_segmentation(seg, slices)
+
+Nothing of the present moment or of chance enters a result: its UIDs come from a `ResultIdentity`, its dates from the
+caller, so that the same input gives the same bytes.
+
+>>> identity = ResultIdentity(series_digest="a", bundle_digest="b", settings_digest="c", software_version="1.0")
+>>> identity.uid("seg", "instance") == identity.uid("seg", "instance")
+True
+>>> identity.uid("seg", "instance") == identity.uid("sr", "instance")
+False
+>>> Measurement(concept=codes.VOLUME, value=1234.5, unit=codes.MM3).unit.value
+'mm3'
+"""
+
+from pydicom.sr.coding import Code
+
+from dicom_sr import codes
+from dicom_sr.equipment import to_bytes
+from dicom_sr.errors import DicomSrError, EmptySegmentation, InvalidObject, InvalidResult, InvalidSource
+from dicom_sr.identity import ResultIdentity, derive_uid
+from dicom_sr.model import (
+    AlgorithmIdentity,
+    CIELab,
+    Equipment,
+    FrameReference,
+    MeasuredSegment,
+    Measurement,
+    ReportContent,
+    ResultInstance,
+    SegmentSpec,
+    Totals,
+)
+from dicom_sr.readback import (
+    ReadGroup,
+    ReadReport,
+    ReadSegment,
+    ReadSegmentation,
+    is_own_result,
+    read_report,
+    read_segmentation,
+)
+from dicom_sr.report import build_report
+from dicom_sr.segmentation import build_segmentation
+from dicom_sr.source import SourceSeries
+
+__all__ = [
+    "AlgorithmIdentity",
+    "CIELab",
+    "Code",
+    "DicomSrError",
+    "EmptySegmentation",
+    "Equipment",
+    "FrameReference",
+    "InvalidObject",
+    "InvalidResult",
+    "InvalidSource",
+    "MeasuredSegment",
+    "Measurement",
+    "ReadGroup",
+    "ReadReport",
+    "ReadSegment",
+    "ReadSegmentation",
+    "ReportContent",
+    "ResultIdentity",
+    "ResultInstance",
+    "SegmentSpec",
+    "SourceSeries",
+    "Totals",
+    "build_report",
+    "build_segmentation",
+    "codes",
+    "derive_uid",
+    "is_own_result",
+    "read_report",
+    "read_segmentation",
+    "to_bytes",
+]

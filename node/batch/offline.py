@@ -1,0 +1,182 @@
+"""Segmenting series that lie in folders and zips."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from node.assemble.headers import Unreadable, gather
+from node.deliver.folder import write_case, write_nifti
+from node.domain.case import Reason
+from node.domain.identifiers import Digest, set_digest
+from node.domain.series import Series
+from node.errors import InputError, NodeError
+from node.pipeline import Segmenter, run_case
+from node.receive.archive import unpack
+from node.receive.headers import digest_of_data_set, read_identity
+from node.select import Rejected, select
+from node.settings import Settings
+
+#: Told the series (number from 1, count) and the stage that begins.
+Progress = Callable[[int, int, str], None]
+
+TABLE = "structures.tsv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one series: segmented into `folder`, or refused or failed for `reasons`."""
+
+    series_uid: str
+    study_uid: str
+    folder: Path | None
+    document: dict[str, Any] | None
+    reasons: tuple[Reason, ...]
+    #: The error behind a failure; None when segmented, or refused by the rules.
+    error: NodeError | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to segment: where to, with NIfTI or without, by the rules of the routes or every series."""
+
+    out: Path
+    nifti: bool
+    all_series: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of everything that was found."""
+
+    outcomes: tuple[Outcome, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+def segment_paths(
+    paths: Sequence[Path],
+    options: Options,
+    segmenter: Callable[[], Segmenter],
+    settings: Settings,
+    progress: Progress,
+) -> Report:
+    """Segment every series among `paths` (files, folders, zips) that the rules accept.
+
+    Writes `out/<SeriesInstanceUID>/` for each, and `out/structures.tsv` over all. One series that fails does not stop
+    the others. Raises InputError for a path that does not exist and UnsafeArchive for a bad zip.
+    """
+    with tempfile.TemporaryDirectory(prefix="cspine-node-") as scratch:
+        found, unreadable = gather(_files(paths, Path(scratch)))
+        broken = _series_of(unreadable)
+        outcomes = []
+        for number, series in enumerate(found, start=1):
+            outcome = _refusal(series, broken, settings, options)
+            if outcome is None:
+                outcome = _segment(series, options, segmenter, settings, partial(progress, number, len(found)))
+            outcomes.append(outcome)
+        _write_table(outcomes, options.out)
+        return Report(outcomes=tuple(outcomes), unreadable=unreadable)
+
+
+def _files(paths: Sequence[Path], scratch: Path) -> list[Path]:
+    """Return every file among `paths`, zips unpacked into `scratch`."""
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        inside = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        for file in inside:
+            if file.suffix.lower() == ".zip":
+                files.extend(unpack(file, Path(tempfile.mkdtemp(dir=scratch))))
+            else:
+                files.append(file)
+    return files
+
+
+def _series_of(unreadable: Sequence[Unreadable]) -> dict[str, InputError]:
+    """Return the series that an unreadable file says it belongs to, with its error: such a series lacks a slice."""
+    broken: dict[str, InputError] = {}
+    for item in unreadable:
+        try:
+            identity = read_identity(item.path.read_bytes())
+        except InputError:
+            continue
+        broken.setdefault(identity.series_uid, item.error)
+    return broken
+
+
+def _refusal(series: Series, broken: dict[str, InputError], settings: Settings, options: Options) -> Outcome | None:
+    """Return why a series is not run, or None when it is."""
+    if not options.all_series:
+        verdict = select(series.header, settings.route)
+        if isinstance(verdict, Rejected):
+            return _outcome(series, reasons=verdict.reasons)
+    if error := broken.get(series.series_instance_uid):
+        return _outcome(series, reasons=(Reason(code=error.code, text=str(error)),), error=error)
+    return None
+
+
+def _segment(
+    series: Series,
+    options: Options,
+    segmenter: Callable[[], Segmenter],
+    settings: Settings,
+    progress: Callable[[str], None],
+) -> Outcome:
+    try:
+        progress("model")
+        result = run_case(series, _content_digest(series), segmenter(), settings.model, progress)
+    except NodeError as error:
+        return _outcome(series, reasons=(Reason(code=error.code, text=str(error)),), error=error)
+    folder = options.out / series.series_instance_uid
+    progress("write")
+    write_case(folder, objects=result.contents(), document=result.document, overlay=result.overlay)
+    if options.nifti:
+        write_nifti(folder, result.volume, result.findings)
+    return _outcome(series, folder=folder, document=dict(result.document))
+
+
+def _outcome(
+    series: Series,
+    *,
+    folder: Path | None = None,
+    document: dict[str, Any] | None = None,
+    reasons: tuple[Reason, ...] = (),
+    error: NodeError | None = None,
+) -> Outcome:
+    return Outcome(
+        series_uid=series.series_instance_uid,
+        study_uid=series.study_instance_uid,
+        folder=folder,
+        document=document,
+        reasons=reasons,
+        error=error,
+    )
+
+
+def _content_digest(series: Series) -> Digest:
+    paths = {frame.sop_instance_uid: frame.path for frame in series.frames}
+    return set_digest({uid: digest_of_data_set(path) for uid, path in paths.items()})
+
+
+def _write_table(outcomes: Sequence[Outcome], out: Path) -> None:
+    """Write one row for each structure of each segmented series; nothing when there is none."""
+    rows = [
+        {
+            "series_instance_uid": outcome.series_uid,
+            "label": found["label"],
+            "kind": found["kind"],
+            "level": found["level"],
+            "volume_mm3": found["volume_mm3"],
+            **dict(zip(("left_mm", "posterior_mm", "superior_mm"), found["centroid_lps_mm"], strict=True)),
+        }
+        for outcome in outcomes
+        if outcome.document is not None
+        for found in outcome.document["structures"]
+    ]
+    if rows:
+        pd.DataFrame(rows).to_csv(out / TABLE, sep="\t", index=False, na_rep="")

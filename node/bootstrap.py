@@ -1,0 +1,111 @@
+"""The composition root: settings in, wired objects out. Here alone are the adapters named."""
+
+import os
+import time
+from pathlib import Path
+
+from node import log
+from node.caseflow import Caseflow
+from node.deliver.cstore import CStoreDestination
+from node.deliver.scu import Peer
+from node.errors import SettingsError
+from node.journal.journal import Journal
+from node.journal.store import Store
+from node.pipeline import Segmenter
+from node.receive.listener import Listener
+from node.receive.spool import Spool, sweep
+from node.receive.traffic import Traffic
+from node.segment.bundle import STARTER, Bundle, load_bundle
+from node.service import Service
+from node.settings import DestinationSettings, ModelSettings, NodeSettings, Settings
+
+_JOURNAL = "journal.sqlite"
+_LOG_KEY = "log.key"
+_LEFTOVER_AGE_S = 24 * 3600.0
+
+
+class Engine:
+    """The engine of a bundle. The bundle is verified at once; the networks are loaded on first use, and kept."""
+
+    def __init__(self, model: ModelSettings) -> None:
+        self._model = model
+        self._bundle = open_bundle(model)
+        self._segmenter: Segmenter | None = None
+
+    def get(self) -> Segmenter:
+        """Return the loaded engine."""
+        if self._segmenter is None:
+            from node.segment.nnunet import NnunetEngine  # noqa: PLC0415 - torch takes seconds to import
+
+            self._segmenter = NnunetEngine(self._bundle, self._model)
+        return self._segmenter
+
+    def load(self) -> None:
+        """Load the networks now."""
+        self.get()
+
+
+def open_bundle(model: ModelSettings) -> Bundle:
+    """Return the verified bundle that the settings name. Raises BundleError."""
+    return load_bundle(STARTER if model.bundle == "starter" else Path(model.bundle).expanduser())
+
+
+def build_service(settings: Settings) -> tuple[Service, Journal]:
+    """Return the wired node and its open journal, after taking back what a dead process held."""
+    state_dir = make_state_dir(settings.node)
+    log.configure(level=settings.log.level, key=_log_key(settings, state_dir))
+    engine = Engine(settings.model)
+    journal = Journal(state_dir / _JOURNAL)
+    released = journal.cases.release_claims(settings.work.attempts)
+    if released:
+        log.get_logger().warning("claims of a dead process released", cases=released)
+    traffic = Traffic(time.monotonic)
+    flow = Caseflow(
+        settings,
+        journal,
+        traffic,
+        engine.get,
+        {peer.name: CStoreDestination(peer_of(peer, settings.node)) for peer in settings.destination},
+    )
+    spool = Spool(state_dir, flow.take)
+    service = Service(
+        flow=flow,
+        listener=Listener(settings.node, settings.receive, spool.take, traffic),
+        destinations=[peer.name for peer in settings.destination],
+        load_engine=engine.load,
+        sweep=lambda: sweep(state_dir, older_than_s=_LEFTOVER_AGE_S, now_s=time.time()),
+    )
+    return service, journal
+
+
+def open_journal_for_reading(settings: Settings) -> Store:
+    """Return the journal, read only, beside a node that may be running. Raises JournalError, SettingsError."""
+    path = settings.node.state_dir / _JOURNAL
+    if not path.exists():
+        raise SettingsError(f"node.state_dir: {settings.node.state_dir} holds no journal; has the node run yet?")
+    return Store(path, read_only=True)
+
+
+def peer_of(destination: DestinationSettings, node: NodeSettings) -> Peer:
+    """Return the peer behind a destination."""
+    return Peer(
+        host=destination.host,
+        port=destination.port,
+        ae_title=destination.ae_title,
+        calling_ae_title=node.ae_title,
+        timeout_s=destination.timeout_s,
+    )
+
+
+def make_state_dir(node: NodeSettings) -> Path:
+    """Make the state folder, readable by its owner only, and return it. Raises SettingsError."""
+    os.umask(0o077)
+    try:
+        node.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"node.state_dir: {node.state_dir}: {error.strerror}") from error
+    return node.state_dir
+
+
+def _log_key(settings: Settings, state_dir: Path) -> bytes | None:
+    return log.load_or_make_key(state_dir / _LOG_KEY) if settings.log.identifiers == "hashed" else None

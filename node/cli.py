@@ -1,0 +1,197 @@
+"""The commands. With `--json` standard output holds one JSON document and nothing else; progress and logs go to
+standard error. The exit code comes from the class of the error: see `node.errors`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+
+from node import __version__, bootstrap, log, show
+from node.batch.offline import Options, segment_paths
+from node.deliver.scu import echo as send_echo
+from node.errors import NodeError, NothingToSegment, SettingsError
+from node.journal.overview import events, overview
+from node.settings import Settings, load_settings, parse_settings
+
+app = typer.Typer(
+    help="A DICOM node that segments the cervical spine in sagittal T2 MR. Research use, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="Settings file (TOML).", envvar="CSPINE_NODE_CONFIG")]
+OptionalConfig = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file (TOML); defaults without.", envvar="CSPINE_NODE_CONFIG"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+_ERRORS = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def serve(config: Config, as_json: AsJson = False) -> None:
+    """Listen for series and send their results back, until SIGTERM."""
+    settings = load_settings(config)
+    service, journal = bootstrap.build_service(settings)
+
+    def ready(port: int) -> None:
+        node = settings.node
+        show.answer(
+            {"ae_title": node.ae_title, "host": node.host, "port": port, "state_dir": str(node.state_dir)},
+            f"{node.ae_title} listens on {node.host}:{port}, state in {node.state_dir}",
+            as_json=as_json,
+        )
+
+    try:
+        service.run(ready)
+    finally:
+        journal.close()
+
+
+@app.command()
+def segment(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files, folders or zips.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    nifti: Annotated[bool, typer.Option("--nifti", help="Also image.nii.gz and labels.nii.gz.")] = False,
+    all_series: Annotated[bool, typer.Option("--all-series", help="Segment what the routes would refuse.")] = False,
+    config: OptionalConfig = None,
+    as_json: AsJson = False,
+) -> None:
+    """Segment series from files, without a network, into OUT/<SeriesInstanceUID>/."""
+    settings = _settings_or_defaults(config)
+    engine = bootstrap.Engine(settings.model)
+    options = Options(out=out, nifti=nifti, all_series=all_series)
+    with show.progress(_ERRORS) as progress:
+        report = segment_paths(paths, options, engine.get, settings, progress)
+    show.answer(show.report_document(report), show.report_text(report), as_json=as_json)
+    if failed := [outcome.error for outcome in report.outcomes if outcome.error is not None]:
+        raise typer.Exit(failed[0].exit_code)
+    if not any(outcome.folder for outcome in report.outcomes):
+        raise typer.Exit(NothingToSegment.exit_code)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("demo-out"),
+    source: Annotated[
+        Path | None, typer.Option("--input", "-i", help="Your own DICOM folder, zip or NIfTI file; a phantom without.")
+    ] = None,
+    all_series: Annotated[bool, typer.Option("--all-series", help="Take what the default route refuses.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start an archive and a node, send a series over the network, and show what comes back."""
+    from node.demo.run import run_demo  # noqa: PLC0415 - the phantom needs scipy, other commands do not
+
+    with show.steps(_ERRORS) as step:
+        outcome = run_demo(out, source, step, all_series=all_series)
+    show.answer(outcome.document(), show.demo_text(outcome), as_json=as_json)
+
+
+@app.command()
+def status(
+    config: Config,
+    series: Annotated[str | None, typer.Option("--series", help="The events of one Series Instance UID.")] = None,
+    latest: Annotated[int, typer.Option("--latest", min=1, help="How many cases to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the node received, what became of it and why."""
+    store = bootstrap.open_journal_for_reading(load_settings(config))
+    try:
+        if series is not None:
+            trail = events(store, series_uid=series)
+            show.answer({"series_uid": series, "events": trail}, show.events_text(trail), as_json=as_json)
+        else:
+            state = overview(store, latest=latest)
+            show.answer(state, show.overview_text(state), as_json=as_json)
+    finally:
+        store.close()
+
+
+@app.command()
+def echo(
+    config: Config,
+    destination: Annotated[str | None, typer.Argument(help="Name of a destination; all of them without.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the destinations whether they are there (C-ECHO)."""
+    settings = load_settings(config)
+    chosen = [peer for peer in settings.destination if destination in {None, peer.name}]
+    if not chosen:
+        raise SettingsError(f"{config}: no destination named {destination!r}")
+    answers: dict[str, Any] = {}
+    failed: NodeError | None = None
+    for peer in chosen:
+        try:
+            send_echo(bootstrap.peer_of(peer, settings.node))
+            answers[peer.name] = {"ok": True}
+        except NodeError as error:
+            failed = error
+            answers[peer.name] = {"ok": False, **show.error_document(error)}
+    lines = [f"{name}: {'ok' if said['ok'] else said['error']['message']}" for name, said in answers.items()]
+    show.answer({"destinations": answers}, "\n".join(lines), as_json=as_json)
+    if failed is not None:
+        raise typer.Exit(failed.exit_code)
+
+
+@app.command("check-config")
+def check_config(config: Config, as_json: AsJson = False) -> None:
+    """Check a settings file and the bundle that it names, and print the settings with their defaults."""
+    settings = load_settings(config)
+    bundle = bootstrap.open_bundle(settings.model)
+    document = {
+        "settings": settings.model_dump(mode="json"),
+        "bundle": {
+            "name": bundle.name,
+            "version": bundle.version,
+            "digest": bundle.digest,
+            "intended_use": bundle.intended_use,
+        },
+    }
+    show.answer(document, f"{config}: ok\n{json.dumps(document, indent=2)}", as_json=as_json)
+
+
+@app.command()
+def version(as_json: AsJson = False) -> None:
+    """Print the version."""
+    show.answer({"version": __version__}, f"cspine-node {__version__}", as_json=as_json)
+
+
+def main() -> None:
+    """Run a command and exit with its code."""
+    as_json = "--json" in sys.argv[1:]
+    log.configure(level="warning", key=None)
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = 130
+    except NodeError as error:
+        _complain(show.error_document(error), f"{error.code}: {error}", as_json=as_json)
+        code = error.exit_code
+    except OSError as error:
+        text = f"{error.filename or ''}: {error.strerror}"
+        _complain({"error": {"code": "system-error", "message": text}}, text, as_json=as_json)
+        code = 74
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(document: dict[str, Any], text: str, *, as_json: bool) -> None:
+    if as_json:
+        show.answer(document, "", as_json=True)
+    else:
+        _ERRORS.print(text, style="red", markup=False)
+
+
+def _settings_or_defaults(config: Path | None) -> Settings:
+    if config is not None:
+        return load_settings(config)
+    return parse_settings({"node": {"state_dir": "."}}, name="defaults")

@@ -1,0 +1,1 @@
+"""The one durable state: what arrived, what became of it, what was sent where."""

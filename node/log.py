@@ -1,0 +1,70 @@
+"""Logs: one JSON line an event, on standard error, never with patient data.
+
+UIDs identify a person as soon as an archive is at hand, so they appear as keyed hashes unless the settings say
+otherwise. The key lies in the state folder: the same UID has the same hash for the life of the node.
+"""
+
+import hashlib
+import hmac
+import logging
+import secrets
+import sys
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from node.durable import write_durably
+
+Logger = structlog.stdlib.BoundLogger
+
+_UID_KEYS = frozenset({"study_uid", "series_uid", "instance_uid", "sop_instance_uid"})
+
+
+def configure(*, level: str, key: bytes | None) -> None:
+    """Set up the logs of this process. `key` hashes UIDs; None prints them as they are."""
+    processors: list[Callable[..., Any]] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.EventRenamer("event"),
+    ]
+    if key is not None:
+        processors.append(_hash_uids(key))
+    processors.append(structlog.processors.JSONRenderer())
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    _silence_libraries()
+
+
+def get_logger() -> Logger:
+    """Return the logger of this process."""
+    return structlog.get_logger()  # type: ignore[no-any-return]
+
+
+def load_or_make_key(path: Path) -> bytes:
+    """Return the 32 bytes in `path`, made at random on the first call."""
+    if not path.exists():
+        write_durably(path, [secrets.token_bytes(32)])
+    return path.read_bytes()
+
+
+def _hash_uids(key: bytes) -> Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:
+    def processor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name in _UID_KEYS & event.keys():
+            event[name] = hmac.new(key, str(event[name]).encode(), hashlib.sha256).hexdigest()[:16]
+        return event
+
+    return processor
+
+
+def _silence_libraries() -> None:
+    """Keep the DICOM libraries out of the logs: their messages quote element values, names of patients among them."""
+    for name in ("pynetdicom", "pydicom", "highdicom"):
+        library = logging.getLogger(name)
+        library.handlers = [logging.NullHandler()]
+        library.propagate = False

@@ -1,0 +1,1 @@
+"""From classes to findings: connected structures, their volumes, how far to trust them."""

@@ -1,0 +1,74 @@
+"""The few elements that say what an arriving instance is. Everything else is read later, from the spool."""
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+
+from node.domain.identifiers import Digest, parse_uid
+from node.domain.product import MODEL_NAME
+from node.errors import NotDicom
+
+_PREAMBLE = 132
+_GROUP_LENGTH_ELEMENT = 12
+
+_WANTED = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "ManufacturerModelName"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What an instance is (PS3.3 C.12.1, C.7.2.1, C.7.3.1), and whether this software made it."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_uid: str
+    series_uid: str
+    own_result: bool
+
+
+def read_identity(file_format: bytes) -> Identity:
+    """Read the identity from the bytes of a DICOM file (PS3.10 7). Raises NotDicom or InvalidIdentifier."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's warnings quote element values
+        try:
+            header = pydicom.dcmread(io.BytesIO(file_format), stop_before_pixels=True, specific_tags=list(_WANTED))
+            values = {name: str(header.get(name, "") or "") for name in _WANTED}
+        except (
+            InvalidDicomError,
+            EOFError,
+            ValueError,
+            KeyError,
+            NotImplementedError,
+            AttributeError,
+            TypeError,
+            OSError,
+        ) as error:
+            raise NotDicom(f"the data set cannot be parsed: {type(error).__name__}") from error
+    missing = [name for name in _WANTED[:4] if not values[name]]
+    if missing:
+        raise NotDicom(f"the data set lacks {', '.join(missing)}")
+    return Identity(
+        sop_class_uid=parse_uid(values["SOPClassUID"]),
+        sop_instance_uid=parse_uid(values["SOPInstanceUID"]),
+        study_uid=parse_uid(values["StudyInstanceUID"]),
+        series_uid=parse_uid(values["SeriesInstanceUID"]),
+        own_result=values["ManufacturerModelName"] == MODEL_NAME,
+    )
+
+
+def digest_of_data_set(path: Path) -> Digest:
+    """Return the SHA-256 of the data set in a DICOM file, its file meta information (PS3.10 7.1) left out.
+
+    A file that came over the network and the file that was sent have the same digest when their encoding is the same.
+    """
+    content = path.read_bytes()
+    start = 0
+    if content[128:132] == b"DICM":
+        meta = read_file_meta_info(path)
+        start = _PREAMBLE + _GROUP_LENGTH_ELEMENT + int(meta.FileMetaInformationGroupLength)
+    return Digest(hashlib.sha256(content[start:]).hexdigest())

@@ -1,0 +1,92 @@
+"""Who is still sending what: the associations of this process and the series that they carried."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from node.domain.arrivals import Arrivals
+
+
+class Ending(Enum):
+    """How an association stands."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    ABORTED = "aborted"
+
+
+@dataclass(slots=True)
+class _Association:
+    ending: Ending
+    last_s: float
+
+
+@dataclass(slots=True)
+class _SeriesTraffic:
+    first_s: float
+    last_s: float
+    associations: set[int] = field(default_factory=set)
+
+
+class Traffic:
+    """Times of arrival on a monotonic clock, for completeness. Safe to use from several threads."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._associations: dict[int, _Association] = {}
+        self._series: dict[str, _SeriesTraffic] = {}
+
+    def opened(self, association: int) -> None:
+        """An association was accepted."""
+        with self._lock:
+            self._associations[association] = _Association(Ending.OPEN, self._clock())
+
+    def ended(self, association: int, ending: Ending) -> None:
+        """An association was released or aborted; only the first ending counts."""
+        with self._lock:
+            known = self._associations.get(association)
+            if known is not None and known.ending is Ending.OPEN:
+                known.ending = ending
+
+    def active(self, association: int) -> None:
+        """An open association carried something."""
+        with self._lock:
+            if association in self._associations:
+                self._associations[association].last_s = self._clock()
+
+    def arrived(self, series_uid: str, association: int) -> None:
+        """A new or changed instance of a series was stored."""
+        with self._lock:
+            now_s = self._clock()
+            series = self._series.setdefault(series_uid, _SeriesTraffic(now_s, now_s))
+            series.last_s = now_s
+            series.associations.add(association)
+
+    def of(self, series_uid: str) -> Arrivals:
+        """Return the arrivals of a series. One that is new to this process counts as having arrived just now."""
+        with self._lock:
+            now_s = self._clock()
+            series = self._series.setdefault(series_uid, _SeriesTraffic(now_s, now_s))
+            carriers = [self._associations[key] for key in series.associations if key in self._associations]
+            open_s = [carrier.last_s for carrier in carriers if carrier.ending is Ending.OPEN]
+            return Arrivals(
+                first_s=series.first_s,
+                last_s=series.last_s,
+                open_association_s=max(open_s, default=None),
+                aborted=any(carrier.ending is Ending.ABORTED for carrier in carriers),
+            )
+
+    def forget(self, series_uid: str) -> None:
+        """Drop what is known of a closed series, and the ended associations that no other series needs."""
+        with self._lock:
+            self._series.pop(series_uid, None)
+            users: dict[int, int] = defaultdict(int)
+            for series in self._series.values():
+                for key in series.associations:
+                    users[key] += 1
+            self._associations = {
+                key: known for key, known in self._associations.items() if known.ending is Ending.OPEN or users[key]
+            }

@@ -1,0 +1,159 @@
+"""What the commands print: JSON for scripts, tables for people, progress while they wait."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from node.batch.offline import Outcome, Progress, Report
+from node.demo.outcome import DemoOutcome
+from node.errors import NodeError
+
+
+def answer(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print `document` as JSON, or else `text`."""
+    sys.stdout.write((json.dumps(document, indent=2, default=str) if as_json else text) + "\n")
+    sys.stdout.flush()
+
+
+def error_document(error: NodeError) -> dict[str, Any]:
+    """Return an error as it stands in a JSON answer."""
+    return {"error": {"code": error.code, "message": str(error), "retryable": error.retryable}}
+
+
+@contextlib.contextmanager
+def steps(console: Console) -> Iterator[Callable[[str], None]]:
+    """Show one line after another while something runs: the last one with a spinner on a terminal."""
+    with console.status("starting") as status:
+
+        def step(text: str) -> None:
+            if console.is_terminal:
+                status.update(text)
+            else:
+                console.print(text, markup=False)
+
+        yield step
+
+
+@contextlib.contextmanager
+def progress(console: Console) -> Iterator[Progress]:
+    """Show which series is at which stage."""
+    with steps(console) as step:
+        yield lambda number, count, stage: step(f"series {number} of {count}: {stage}")
+
+
+def report_document(report: Report) -> dict[str, Any]:
+    """Return the answer of `segment`."""
+    return {
+        "series": [_outcome_document(outcome) for outcome in report.outcomes],
+        "unreadable": [
+            {"path": str(item.path), "code": item.error.code, "message": str(item.error)} for item in report.unreadable
+        ],
+    }
+
+
+def report_text(report: Report) -> str:
+    """Return the answer of `segment` for a person."""
+    parts = []
+    for outcome in report.outcomes:
+        if outcome.folder is not None and outcome.document is not None:
+            parts.append(f"{outcome.series_uid}\n{structures_text(outcome.document)}\n  in {outcome.folder}")
+        else:
+            word = "refused" if outcome.error is None else "failed"
+            reasons = "\n".join(f"  {reason.code}: {reason.text}" for reason in outcome.reasons)
+            parts.append(f"{outcome.series_uid} {word}\n{reasons}")
+    parts.extend(f"{item.path}: {item.error.code}: {item.error}" for item in report.unreadable)
+    return "\n".join(parts) or "no DICOM images found"
+
+
+def structures_text(document: Mapping[str, Any]) -> str:
+    """Return the structures of a `findings.json` as a table, with the totals and what the model is for."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("label", "kind", "level"):
+        table.add_column(name)
+    table.add_column("volume mm3", justify="right")
+    for found in document["structures"]:
+        table.add_row(str(found["label"]), found["kind"], found["level"] or "-", f"{found['volume_mm3']:.0f}")
+    totals = ", ".join(f"{kind} {volume:.0f} mm3" for kind, volume in document["total_volume_mm3"].items())
+    algorithm = document["algorithm"]
+    return "\n".join(
+        [
+            _rendered(table) if document["structures"] else "nothing found",
+            f"total: {totals}",
+            f"model: {algorithm['bundle_name']} {algorithm['bundle_version']}. {algorithm['intended_use']}",
+        ]
+    )
+
+
+def demo_text(outcome: DemoOutcome) -> str:
+    """Return the answer of `demo` for a person."""
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in outcome.findings["timings_s"].items())
+    objects = "\n".join(
+        f"  {made['modality']:<4} {made['sop_instance_uid']}  series {made['series_uid']}" for made in outcome.archived
+    )
+    return "\n".join(
+        [
+            structures_text(outcome.findings),
+            f"stages: {stages}",
+            f"from the last C-STORE to both results in the archive: {outcome.seconds:.1f} s",
+            f"in the archive ({outcome.archive}), study {outcome.study_uid}:",
+            objects,
+            f"files: {', '.join(str(path) for path in outcome.files)}",
+            f"picture: {outcome.overlay}",
+        ]
+    )
+
+
+def overview_text(state: Mapping[str, Any]) -> str:
+    """Return `status` for a person."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("case", "state", "route", "series", "why / where"):
+        table.add_column(name, overflow="fold")
+    for case in state["latest_cases"]:
+        reasons = [f"{reason['code']}: {reason['text']}" for reason in case["reasons"]]
+        sent = [f"{item['kind']} -> {item['destination']}: {item['state']}" for item in case["objects"]]
+        table.add_row(
+            str(case["id"]), case["state"], case["route"] or "-", case["series_uid"], "\n".join(reasons + sent) or "-"
+        )
+    counts = ", ".join(f"{count} {name}" for name, count in state["cases"].items()) or "none"
+    lines = [f"series receiving: {state['receiving']}; cases: {counts}"]
+    if state["latest_cases"]:
+        lines.append(_rendered(table))
+    lines.extend(
+        f"quarantined {row['received_at']}: {row['code']}: {row['text']} ({row['path']})"
+        for row in state["latest_quarantined"]
+    )
+    return "\n".join(lines)
+
+
+def events_text(trail: Sequence[Mapping[str, Any]]) -> str:
+    """Return the events of a series, one a line."""
+    lines = [
+        f"{event['at']}  {event['what']}"
+        + "".join(f"  {name}={value}" for name, value in event["detail"].items() if value not in (None, []))
+        for event in trail
+    ]
+    return "\n".join(lines) or "no events"
+
+
+def _outcome_document(outcome: Outcome) -> dict[str, Any]:
+    state = "segmented" if outcome.folder else "refused" if outcome.error is None else "failed"
+    return {
+        "series_uid": outcome.series_uid,
+        "study_uid": outcome.study_uid,
+        "state": state,
+        "folder": str(outcome.folder) if outcome.folder else None,
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in outcome.reasons],
+        "findings": outcome.document,
+    }
+
+
+def _rendered(table: Table) -> str:
+    console = Console(width=160, no_color=True)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())

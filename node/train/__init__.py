@@ -1,0 +1,1 @@
+"""How the starter bundle came about: generated anatomy and the recipe that trains on it."""

@@ -1,0 +1,60 @@
+"""Writes the model card that lies in the bundle."""
+
+from pathlib import Path
+
+from node.train.plans import SPACING_MM, Json
+
+CARD = "MODEL_CARD.md"
+
+_NAMES = {"vertebral_body": "vertebral bodies", "intervertebral_disc": "intervertebral discs"}
+
+
+def write_card(out: Path, evaluation: Json, version: str) -> None:
+    """Write MODEL_CARD.md into the bundle at `out`; every figure in it comes from `evaluation`."""
+    rows = [
+        f"| {member} | {_NAMES[kind]} | {scores['mean']:.4f} | {scores['lowest']:.4f} |"
+        for member, kinds in evaluation["dice"].items()
+        for kind, scores in kinds.items()
+    ]
+    training = evaluation["training"]
+    effort = "; ".join(
+        f"{member} {int(done['steps'])} steps, {done['minutes']:g} minutes"
+        for member, done in training["fitted"].items()
+    )
+    table = "\n".join(rows)
+    text = f"""# cspine-starter {version}
+
+**Demonstration only, trained on generated images. Not for clinical use.**
+
+An nnU-Net v2 ensemble (2d and 3d_fullres, one fold each) that labels vertebral bodies (C2 with its dens, downward) and
+intervertebral discs in sagittal T2-weighted MR of the neck. It lets the node be installed, tried and tested without
+anyone's data. For real work, put a model trained on real pictures in its place.
+
+## Training data
+
+{training["phantoms"]} procedurally generated necks (`node.train.phantom`, seed {training["seed"]}). No picture of a patient was used, at
+any stage. What the generator does not draw, the model has never seen: fractures, tumours, implants, fusions, severe
+scoliosis, pictures with fat saturation, other sequences, other planes.
+
+## Networks
+
+Plain convolutional U-Nets in nnU-Net's own format, weights in half precision; spacing {SPACING_MM[0]:g} x {SPACING_MM[1]:g} x {SPACING_MM[2]:g} mm,
+z-score of the whole volume. Training arrays: slices to the right, rows to the head, columns to the back ("RSP").
+Left-right mirroring is allowed at inference for 3d_fullres and not for 2d. Fitting, on one CPU thread each: {effort}.
+
+## Measured
+
+Volumetric Dice on {evaluation["volumes"]} held-out phantoms (seeds from {evaluation["first_seed"]}), with nnU-Net's own predictor.
+
+| member | structure | mean | lowest |
+|---|---|---|---|
+{table}
+
+These figures say how well the model knows its generator. They say nothing about patients: on real pictures expect
+missed and merged levels, false structures in the face and beside the spine, and errors at C2 most of all.
+
+## Licence
+
+Apache-2.0, as the node.
+"""
+    (out / CARD).write_text(text, encoding="utf-8")

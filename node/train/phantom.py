@@ -1,0 +1,165 @@
+"""A procedural neck as a sagittal T2 series shows it, with the truth beside it.
+
+The anatomy is three-dimensional: a random centre-line carries spine coordinates (`anatomy`), every plane between the
+slices is painted in them (`vertebrae`, `neck`), and a slice is the mean of the planes across its thickness, so that
+edges at the side of a body are blurred as in a picture of 3 to 5 mm slices. No patient's data are used anywhere.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from node.domain.geometry import FloatArray, Grid
+from node.train.anatomy import Map, Spine, SpineField, draw_spine, field_of
+from node.train.appearance import Texture, Tones, acquire, draw_scanner, draw_tones, sensitivity
+from node.train.neck import NeckPainter, draw_neck
+from node.train.vertebrae import Plane, SpinePainter
+
+#: Label values and names, spelt as in the dataset.json of CSpineSeg.
+LABELS = {"background": 0, "vertebrae": 1, "inter-vetebral disc": 2}
+
+_PLANES_A_SLICE = 3
+_LARGEST = 32767
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Phantom:
+    """A generated series: arrays (slices, rows, columns) on a grid whose orientation is "LIP".
+
+    `image`: int16, 0 or more, arbitrary units. `labels`: uint8, values of `LABELS`. The grid's affine leads from the
+    index to LPS mm.
+    """
+
+    grid: Grid
+    image: NDArray[np.int16]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Framing:
+    """Where the picture lies: array shape, spacing in mm, and what of the spine stands where in it."""
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    anchor_s: float  #: mm along the spine that stands in the middle row
+    anchor_column: float  #: share of the width at which the spine stands there
+    lateral_mm: float  #: distance of the middle slice from the mid-plane
+    gap: float  #: share of the slice distance that the slice is thick
+
+
+def generate(
+    seed: int, *, shape: tuple[int, int, int] | None = None, spacing_mm: tuple[float, float, float] | None = None
+) -> Phantom:
+    """Return the phantom of `seed`: the same seed, shape and spacing always give the same voxels.
+
+    `shape` is (slices, rows, columns), `spacing_mm` their distances; both are drawn when not given, within what
+    clinical series have (11 to 21 slices of 3.3 to 4.8 mm, pixels of 0.5 to 1 mm).
+    """
+    rng = np.random.default_rng(seed)
+    framing = _draw_framing(rng, shape, spacing_mm)
+    spine, tones, scanner = draw_spine(rng), draw_tones(rng), draw_scanner(rng)
+    _, rows, columns = framing.shape
+    y = (np.arange(columns) - framing.anchor_column * columns) * framing.spacing_mm[2]
+    z = ((rows - 1) / 2 - np.arange(rows)) * framing.spacing_mm[1]
+    plane_y, plane_z = np.broadcast_arrays(y[None, :].astype(np.float32), z[:, None].astype(np.float32))
+    field = field_of(spine, plane_y, plane_z, framing.anchor_s)
+    clean, labels = _slabs(rng, framing, spine, field, tones)
+    clean *= sensitivity(scanner, field.s, field.t)
+    image = acquire(clean, scanner, rng)
+    grid = Grid(shape=framing.shape, affine=_affine(rng, framing))
+    return Phantom(grid=grid, image=np.clip(np.rint(image), 0, _LARGEST).astype(np.int16), labels=labels)
+
+
+def _draw_framing(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int] | None,
+    spacing_mm: tuple[float, float, float] | None,
+) -> _Framing:
+    between, pixel = rng.uniform(3.3, 4.6), rng.uniform(0.6, 0.95)
+    if spacing_mm is None:
+        spacing_mm = (between, pixel, pixel)
+    tall, wide = rng.uniform(185.0, 260.0), rng.uniform(0.9, 1.35)
+    count = int(rng.integers(11, 18))
+    if shape is None:
+        rows = int(round(tall / spacing_mm[1] / 8) * 8)
+        shape = (count, rows, int(round(min(tall * wide, 300.0) / spacing_mm[2] / 8) * 8))
+    height = shape[1] * spacing_mm[1]
+    # The top lies above the dens as a rule; one picture in five cuts C2 or begins below it.
+    top = rng.uniform(-95.0, -48.0) if rng.random() < 0.8 else rng.uniform(-45.0, 18.0)
+    return _Framing(
+        shape=shape,
+        spacing_mm=spacing_mm,
+        anchor_s=float(np.clip(top + height / 2, -40.0, 200.0)),
+        anchor_column=float(rng.uniform(0.4, 0.62)),
+        lateral_mm=float(rng.normal(0.0, 3.0)),
+        gap=float(rng.uniform(0.8, 1.0)),
+    )
+
+
+def _affine(rng: np.random.Generator, framing: _Framing) -> FloatArray:
+    """Return index -> LPS mm: slices to the left, rows to the feet, columns to the back, turned by a few degrees."""
+    angles = np.deg2rad(rng.uniform(-3.0, 3.0, 3))
+    turn = np.eye(3)
+    for axis, angle in enumerate(angles):
+        one, two = (axis + 1) % 3, (axis + 2) % 3
+        step = np.eye(3)
+        step[one, one] = step[two, two] = np.cos(angle)
+        step[one, two], step[two, one] = -np.sin(angle), np.sin(angle)
+        turn = turn @ step
+    directions = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+    affine = np.eye(4)
+    affine[:3, :3] = (turn @ directions) * np.array(framing.spacing_mm)
+    middle = (np.array(framing.shape) - 1) / 2
+    affine[:3, 3] = rng.uniform(-20.0, 20.0, 3) - affine[:3, :3] @ middle
+    return affine
+
+
+def _slabs(
+    rng: np.random.Generator, framing: _Framing, spine: Spine, field: SpineField, tones: Tones
+) -> tuple[Map, NDArray[np.uint8]]:
+    """Return noise-free picture and labels (slices, rows, columns): each slice the mean of planes across it."""
+    grain = Texture(rng, field.s, field.t, (2.6, 2.6))
+    streaks = Texture(rng, field.s, field.t, (16.0, 4.5))
+    spine_painter = SpinePainter(rng, spine, field, tones)
+    neck_painter = NeckPainter(draw_neck(rng), field, tones)
+    picture = np.zeros(framing.shape, dtype=np.float32)
+    labels = np.zeros(framing.shape, dtype=np.uint8)
+    offsets = (np.arange(_PLANES_A_SLICE) - (_PLANES_A_SLICE - 1) / 2) / _PLANES_A_SLICE
+    count = framing.shape[0]
+    for k in range(count):
+        body, disc = np.zeros(framing.shape[1:], np.float32), np.zeros(framing.shape[1:], np.float32)
+        for offset in offsets:
+            place = k - (count - 1) / 2 + offset * framing.gap
+            lateral = place * framing.spacing_mm[0] + framing.lateral_mm
+            phase = min(max((k + 0.5 + offset) / count, 0.0), 1.0)
+            plane = Plane(
+                picture=np.full(framing.shape[1:], tones.air, dtype=np.float32),
+                r=np.float32(lateral) - field.drift,
+                grain=grain.at(phase),
+                streaks=streaks.at(phase),
+                pixel_mm=framing.spacing_mm[2],
+            )
+            bone_cover, disc_cover = _paint(plane, spine_painter, neck_painter, lateral)
+            body += bone_cover
+            disc += disc_cover
+            picture[k] += plane.picture / _PLANES_A_SLICE
+        half = _PLANES_A_SLICE / 2
+        labels[k][body >= half] = LABELS["vertebrae"]
+        labels[k][(disc >= half) | ((body + disc >= half) & (disc > body))] = LABELS["inter-vetebral disc"]
+    return picture, labels
+
+
+def _paint(plane: Plane, spine: SpinePainter, neck: NeckPainter, lateral_mm: float) -> tuple[Map, Map]:
+    neck.soft_tissue(plane, lateral_mm)
+    neck.head(plane)
+    neck.throat(plane)
+    neck.chest(plane, lateral_mm)
+    spine.posterior(plane)
+    spine.canal(plane)
+    spine.pedicles(plane)
+    spine.atlas(plane)
+    outside = neck.skin(plane, lateral_mm)
+    covers = spine.bodies(plane)
+    plane.paint(-outside, 0.02)
+    return covers

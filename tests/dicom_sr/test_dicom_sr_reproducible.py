@@ -1,0 +1,47 @@
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from result_cases import Case
+
+from dicom_sr import to_bytes
+
+_BUILD = """
+import hashlib, sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from pathlib import Path
+from result_cases import in_order, make_case
+from dicom_sr import SourceSeries, to_bytes
+files = sorted(Path({folder!r}).glob("*.dcm"))
+case = make_case(SourceSeries.from_files(files, in_order(files)), count=20)
+seg = case.segmentation()
+for data in (to_bytes(seg), to_bytes(case.sr(seg))):
+    print(hashlib.sha256(data).hexdigest())
+"""
+
+
+def test_building_twice_gives_the_same_bytes(case: Case) -> None:
+    first, second = case.segmentation(), case.segmentation()
+    assert to_bytes(first) == to_bytes(second)
+    assert to_bytes(case.sr(first)) == to_bytes(case.sr(second))
+
+
+def test_another_process_with_another_hash_seed_and_time_zone_gives_the_same_bytes(
+    cervical: Case, cervical_files: list[Path]
+) -> None:
+    tests = Path(__file__).parent
+    script = _BUILD.format(tests=str(tests), root=str(tests.parents[1]), folder=str(cervical_files[0].parent))
+    environment = os.environ | {"PYTHONHASHSEED": "4711", "TZ": "Asia/Tokyo"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
+    segmentation = cervical.segmentation()
+    built = (to_bytes(segmentation), to_bytes(cervical.sr(segmentation)))
+    assert done.stdout.split() == [hashlib.sha256(data).hexdigest() for data in built]
+
+
+def test_a_result_holds_no_date_but_those_of_the_source_and_the_caller(cervical: Case) -> None:
+    segmentation = cervical.segmentation()
+    for result in (segmentation, cervical.sr(segmentation)):
+        dates = {str(element.value)[:8] for element in result.iterall() if element.VR in ("DA", "DT") and element.value}
+        assert dates == {"20200102"}

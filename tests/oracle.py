@@ -1,0 +1,71 @@
+"""A segmenter that needs no network, and series that it can segment: bright blocks are bodies, brighter ones discs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from node.demo.source import write_series
+from node.domain.anatomy import StructureKind
+from node.domain.findings import Algorithm, Segmentation
+from node.domain.geometry import Grid, Volume
+from node.errors import NodeError
+
+BODY, DISC = 1000, 2000
+
+ALGORITHM = Algorithm(
+    name="cspine-node",
+    version="0.1.0",
+    bundle_name="oracle",
+    bundle_version="1.0",
+    bundle_digest="ab" * 32,
+    members=("oracle",),
+    device="cpu",
+    intended_use="For tests.",
+)
+
+
+class OracleSegmenter:
+    """Reads the classes off the intensities. `failures` are raised first, one a call."""
+
+    def __init__(self, failures: Sequence[Exception] = ()) -> None:
+        self.failures = list(failures)
+        self.calls = 0
+
+    @property
+    def algorithm(self) -> Algorithm:
+        return ALGORITHM
+
+    def segment(self, volume: Volume) -> Segmentation:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        classes = np.zeros(volume.grid.shape, dtype=np.uint8)
+        classes[volume.voxels >= BODY] = 1
+        classes[volume.voxels >= DISC] = 2
+        return Segmentation(
+            classes=classes,
+            meanings={1: StructureKind.VERTEBRAL_BODY, 2: StructureKind.INTERVERTEBRAL_DISC},
+            member_agreement={StructureKind.VERTEBRAL_BODY: 0.9, StructureKind.INTERVERTEBRAL_DISC: None},
+            algorithm=ALGORITHM,
+        )
+
+
+def blocks() -> tuple[np.ndarray, Grid]:
+    """Return two bodies with a disc between: (8, 40, 32) voxels of 3.5 x 1 x 1 mm, slices to the left, rows down."""
+    voxels = np.full((8, 40, 32), 100, dtype=np.int16)
+    voxels[2:6, 5:15, 8:22] = BODY
+    voxels[2:6, 15:20, 8:22] = DISC
+    voxels[2:6, 20:30, 8:22] = BODY
+    affine = np.array([[3.5, 0, 0, -14.0], [0, 0, 1, -10.0], [0, -1, 0, 60.0], [0, 0, 0, 1]])
+    return voxels, Grid(shape=voxels.shape, affine=affine)
+
+
+def write_blocks(folder: Path, name: str = "blocks") -> list[Path]:
+    """Write the blocks as a series that the default route accepts."""
+    return write_series(*blocks(), folder, name=name)
+
+
+def failure(error: type[NodeError], text: str = "as the test asks") -> NodeError:
+    """Return an error to be raised by the segmenter."""
+    return error(text)

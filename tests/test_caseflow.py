@@ -1,0 +1,401 @@
+"""The live way of a case, step by step, with a segmenter that needs no network and a clock that the tests turn."""
+
+import io
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from oracle import OracleSegmenter, failure, write_blocks
+from pydicom.uid import JPEG2000Lossless
+
+from node.caseflow import Caseflow
+from node.deliver.destination import Answer, Parcel
+from node.errors import BundleError, EngineError, PeerUnreachable, StoreFailed, StoreRefused
+from node.journal.journal import Journal
+from node.journal.overview import events, overview
+from node.receive.spool import Received, Spool
+from node.receive.traffic import Traffic
+from node.settings import Settings, parse_settings
+
+
+class Clock:
+    """A monotonic clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Shelf:
+    """A destination in memory. `faults` are met first: an error for one object, or an exception for the whole way."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.bytes: dict[str, bytes] = {}
+        self.faults: list[Exception | None] = []
+
+    def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Answer]:
+        for parcel in parcels:
+            fault = self.faults.pop(0) if self.faults else None
+            if isinstance(fault, PeerUnreachable):
+                raise fault
+            if fault is None:
+                self.taken.append(parcel.sop_instance_uid)
+                self.bytes[parcel.sop_instance_uid] = parcel.path.read_bytes()
+            yield Answer(parcel=parcel, error=fault, note=None)  # type: ignore[arg-type]
+
+
+class Node:
+    """A wired case flow without threads."""
+
+    def __init__(self, state_dir: Path, segmenter: OracleSegmenter | None = None) -> None:
+        self.state_dir = state_dir
+        state_dir.mkdir(exist_ok=True)
+        self.settings = settings(state_dir)
+        self.clock = Clock()
+        self.segmenter = segmenter or OracleSegmenter()
+        self.shelf = Shelf()
+        self.journal = Journal(state_dir / "journal.sqlite")
+        self.traffic = Traffic(self.clock)
+        self.flow = Caseflow(
+            self.settings, self.journal, self.traffic, lambda: self.segmenter, {"archive": self.shelf}, self.clock
+        )
+        self.spool = Spool(state_dir, self.flow.take)
+
+    def receive(self, files: Sequence[Path]) -> None:
+        for file in files:
+            content = file.read_bytes()
+            self.spool.take(Received(file_meta=b"", data_set=content, calling_ae="TEST"))
+
+    def settle(self) -> None:
+        """Wait until every series is complete, then close, work and deliver until nothing is left."""
+        self.close()
+        while self.flow.work():
+            pass
+        self.flow.deliver("archive")
+
+    def close(self) -> None:
+        """See every open series once, so that its timers run, then let them run out."""
+        self.flow.close()
+        self.clock.now += 1000
+        self.flow.close()
+
+    def cases(self) -> list[dict[str, Any]]:
+        """Return the cases, oldest first."""
+        return list(reversed(overview(self.journal.store, latest=100)["latest_cases"]))
+
+    def codes(self) -> list[str]:
+        return [reason["code"] for reason in self.cases()[-1]["reasons"]]
+
+
+def settings(state_dir: Path) -> Settings:
+    return parse_settings(
+        {
+            "node": {"state_dir": str(state_dir)},
+            "route": [{"name": "cervical", "destinations": ["archive"]}],
+            "destination": [{"name": "archive", "host": "127.0.0.1", "port": 4242, "ae_title": "ARCHIVE"}],
+        },
+        name="test",
+    )
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    made = Node(tmp_path / "state")
+    yield made
+    made.journal.close()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    return write_blocks(tmp_path / "blocks")
+
+
+def test_a_complete_series_becomes_one_seg_and_one_sr_at_the_destination(node: Node, files: list[Path]) -> None:
+    node.receive(files)
+    node.settle()
+    [case] = node.cases()
+    assert case["state"] == "delivered"
+    assert [item["kind"] for item in case["objects"]] == ["SEG", "SR"]
+    modalities = [pydicom.dcmread(io.BytesIO(node.shelf.bytes[uid])).Modality for uid in node.shelf.taken]
+    assert modalities == ["SEG", "SR"]
+
+
+def test_a_series_is_not_closed_before_its_quiet_time(node: Node, files: list[Path]) -> None:
+    node.receive(files)
+    node.traffic.arrived(pydicom.dcmread(files[0]).SeriesInstanceUID, 1)
+    node.clock.now = 29.9
+    assert node.flow.close() == 0
+    node.clock.now = 30.0
+    assert node.flow.close() == 1
+
+
+def test_results_lie_on_the_disk_beside_their_findings_and_picture(node: Node, files: list[Path]) -> None:
+    node.receive(files)
+    node.settle()
+    folder = (node.state_dir / node.cases()[0]["objects"][0]["path"]).parent
+    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "overlay.png", "seg.dcm", "sr.dcm"]
+    document = json.loads((folder / "findings.json").read_text())
+    assert [found["kind"] for found in document["structures"]] == [
+        "vertebral_body",
+        "intervertebral_disc",
+        "vertebral_body",
+    ]
+    assert [found["volume_mm3"] for found in document["structures"]] == [1960.0, 980.0, 1960.0]
+
+
+def test_the_same_series_gives_the_same_bytes_on_another_node(tmp_path: Path, files: list[Path]) -> None:
+    contents = []
+    for name in ("one", "two"):
+        node = Node(tmp_path / name)
+        node.receive(files)
+        node.settle()
+        node.journal.close()
+        contents.append(node.shelf.bytes)
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 2
+
+
+def test_a_refused_series_keeps_its_reasons_and_its_files(node: Node, files: list[Path]) -> None:
+    for file in files:
+        data_set = pydicom.dcmread(file)
+        data_set.EchoTime = 12
+        data_set.save_as(file)
+    node.receive(files)
+    node.settle()
+    [case] = node.cases()
+    assert case["state"] == "rejected"
+    assert node.codes() == ["echo-time"]
+    assert len(list((node.state_dir / "spool").rglob("*.dcm"))) == len(files)
+    assert node.shelf.taken == []
+
+
+def test_own_results_that_come_back_are_never_segmented_again(node: Node, files: list[Path], tmp_path: Path) -> None:
+    node.receive(files)
+    node.settle()
+    for number, uid in enumerate(node.shelf.taken):
+        returned = tmp_path / f"{number}.dcm"
+        returned.write_bytes(node.shelf.bytes[uid])
+        node.receive([returned])
+    node.settle()
+    assert [case["state"] for case in node.cases()] == ["delivered", "rejected", "rejected"]
+    assert node.codes() == ["own-result"]
+    assert node.segmenter.calls == 1
+
+
+def test_a_late_slice_makes_a_new_revision_with_new_objects(node: Node, files: list[Path]) -> None:
+    node.receive(files[:-1])
+    node.settle()
+    first = list(node.shelf.taken)
+    node.receive(files[-1:])
+    node.settle()
+    assert [(case["revision"], case["state"]) for case in node.cases()] == [(1, "delivered"), (2, "delivered")]
+    assert len(set(first) | set(node.shelf.taken)) == 4
+
+
+def test_a_late_slice_supersedes_a_case_that_was_not_sent(node: Node, files: list[Path]) -> None:
+    node.shelf.faults = [PeerUnreachable("down")]
+    node.receive(files[:-1])
+    node.settle()
+    node.receive(files[-1:])
+    node.settle()
+    assert [(case["revision"], case["state"]) for case in node.cases()] == [(1, "superseded"), (2, "delivered")]
+    assert len(node.shelf.taken) == 2
+
+
+def test_a_slice_that_arrives_between_closing_and_working_supersedes_the_case(node: Node, files: list[Path]) -> None:
+    node.receive(files[:-1])
+    node.close()
+    node.receive(files[-1:])
+    node.flow.work()
+    assert [case["state"] for case in node.cases()] == ["superseded"]
+    node.settle()
+    assert [case["state"] for case in node.cases()] == ["superseded", "delivered"]
+    assert node.segmenter.calls == 1
+
+
+def test_a_duplicate_changes_nothing(node: Node, files: list[Path]) -> None:
+    node.receive(files)
+    node.settle()
+    node.receive(files)
+    node.settle()
+    assert len(node.cases()) == 1
+    assert node.segmenter.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("missing position", "missing-geometry"),
+        ("truncated", "truncated-file"),
+        ("gap", "slice-gap"),
+        ("twin", "duplicate-position"),
+        ("size", "mixed-size"),
+        ("turned", "mixed-orientation"),
+        ("undecodable", "undecodable-pixels"),
+        ("unknown transfer syntax", "unsupported-transfer-syntax"),
+    ],
+)
+def test_bad_input_is_quarantined_under_the_name_of_its_fault(
+    node: Node, files: list[Path], fault: str, code: str
+) -> None:
+    spoil(files, fault)
+    node.receive(files)
+    node.settle()
+    [case] = node.cases()
+    assert (case["state"], node.codes()) == ("quarantined", [code])
+    assert node.shelf.taken == []
+    assert len(list((node.state_dir / "spool").rglob("*.dcm"))) == len(files)
+
+
+def test_a_series_of_one_slice_is_refused_by_name(node: Node, files: list[Path]) -> None:
+    node.receive(files[:1])
+    node.settle()
+    assert (node.cases()[0]["state"], node.codes()) == ("rejected", ["too-few-slices"])
+
+
+def test_bytes_that_are_no_dicom_are_quarantined_and_the_rest_goes_on(
+    node: Node, files: list[Path], tmp_path: Path
+) -> None:
+    noise = tmp_path / "noise"
+    noise.write_bytes(b"\x00\x01not dicom at all" * 50)
+    node.receive([noise, *files])
+    node.settle()
+    state = overview(node.journal.store, latest=10)
+    assert [row["code"] for row in state["latest_quarantined"]] == ["not-dicom"]
+    assert (node.state_dir / state["latest_quarantined"][0]["path"]).read_bytes() == noise.read_bytes()
+    assert node.cases()[0]["state"] == "delivered"
+
+
+def test_an_engine_that_fails_once_is_tried_again(tmp_path: Path, files: list[Path]) -> None:
+    node = Node(tmp_path / "state", OracleSegmenter([failure(EngineError)]))
+    node.receive(files)
+    node.settle()
+    assert [(case["state"], case["attempts"]) for case in node.cases()] == [("delivered", 2)]
+    node.journal.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "attempts"),
+    [
+        (failure(EngineError), "engine-error", 3),
+        (failure(BundleError), "bundle-error", 1),
+        (ZeroDivisionError("ZZSECRET^NAME"), "unexpected", 3),
+    ],
+)
+def test_a_poison_case_is_quarantined_and_the_next_one_runs(
+    tmp_path: Path, files: list[Path], fault: Exception, code: str, attempts: int
+) -> None:
+    node = Node(tmp_path / "state", OracleSegmenter([fault] * attempts))
+    node.receive(files)
+    node.settle()
+    assert [(case["state"], case["attempts"]) for case in node.cases()] == [("quarantined", attempts)]
+    assert node.codes() == [code]
+    assert "ZZSECRET" not in json.dumps(node.cases())
+    node.receive(write_blocks(tmp_path / "other", name="other"))
+    node.settle()
+    assert node.cases()[-1]["state"] == "delivered"
+    node.journal.close()
+
+
+def test_an_unreachable_destination_is_tried_again_with_the_same_bytes(node: Node, files: list[Path]) -> None:
+    node.shelf.faults = [PeerUnreachable("down"), PeerUnreachable("down")]
+    node.receive(files)
+    node.settle()
+    before = {path: path.read_bytes() for path in (node.state_dir / "results").rglob("*.dcm")}
+    wait = node.flow.deliver("archive")
+    assert wait is not None
+    assert 2.5 <= wait <= 5
+    node.clock.now += 5
+    assert node.flow.deliver("archive") is not None
+    node.clock.now += 10
+    assert node.flow.deliver("archive") is None
+    assert node.cases()[0]["state"] == "delivered"
+    assert sorted(node.shelf.bytes.values()) == sorted(before.values())
+
+
+def test_an_object_that_fails_for_a_while_is_sent_alone_the_next_time(node: Node, files: list[Path]) -> None:
+    node.shelf.faults = [None, StoreFailed("0xA700")]
+    node.receive(files)
+    node.settle()
+    assert node.cases()[0]["state"] == "sending"
+    node.clock.now += 5
+    node.flow.deliver("archive")
+    assert node.cases()[0]["state"] == "delivered"
+    assert len(node.shelf.taken) == len(set(node.shelf.taken)) == 2
+
+
+def test_an_object_that_is_refused_for_good_is_not_sent_for_ever(node: Node, files: list[Path]) -> None:
+    node.shelf.faults = [StoreRefused("not supported")]
+    node.receive(files)
+    node.settle()
+    [case] = node.cases()
+    assert case["state"] == "undelivered"
+    assert [(item["kind"], item["state"]) for item in case["objects"]] == [("SEG", "refused"), ("SR", "delivered")]
+    assert node.flow.deliver("archive") is None
+
+
+def test_every_step_leaves_an_event(node: Node, files: list[Path]) -> None:
+    node.receive(files)
+    node.settle()
+    trail = events(node.journal.store, series_uid=pydicom.dcmread(files[0]).SeriesInstanceUID)
+    assert [event["what"] for event in trail] == [
+        "case queued",
+        "case running",
+        "case sending",
+        "delivery delivered",
+        "delivery delivered",
+        "case delivered",
+    ]
+
+
+def test_nothing_found_is_a_report_that_says_so(node: Node, tmp_path: Path) -> None:
+    files = write_blocks(tmp_path / "empty", name="empty")
+    for file in files:
+        data_set = pydicom.dcmread(file)
+        data_set.PixelData = bytes(len(data_set.PixelData))
+        data_set.save_as(file)
+    node.receive(files)
+    node.settle()
+    [case] = node.cases()
+    assert (case["state"], [item["kind"] for item in case["objects"]]) == ("delivered", ["SR"])
+
+
+def spoil(files: list[Path], fault: str) -> None:
+    """Give the fourth of eight files, or all of them, a fault."""
+    victim = files[3]
+    data_set = pydicom.dcmread(victim)
+    match fault:
+        case "missing position":
+            del data_set.ImagePositionPatient
+        case "gap":
+            victim.unlink()
+            files.remove(victim)
+            return
+        case "twin":
+            shutil.copy(victim, victim.with_name("twin.dcm"))
+            data_set.SOPInstanceUID = "1.2.3.4"
+            files.append(victim.with_name("twin.dcm"))
+        case "size":
+            data_set.Rows = data_set.Rows // 2
+            data_set.PixelData = data_set.PixelData[: len(data_set.PixelData) // 2]
+        case "turned":
+            data_set.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        case "truncated":
+            victim.write_bytes(victim.read_bytes()[:-700])
+            return
+        case "undecodable":
+            data_set.file_meta.TransferSyntaxUID = JPEG2000Lossless
+            data_set.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51 this is no codestream"])
+            data_set["PixelData"].is_undefined_length = True
+        case "unknown transfer syntax":
+            content = victim.read_bytes()
+            victim.write_bytes(content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.99999.1.2.1\0"))
+            return
+    data_set.save_as(victim)
