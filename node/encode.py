@@ -39,6 +39,10 @@ _DESCRIPTION = {
     ObjectKind.REPORT: "Cervical spine measurements",
 }
 
+#: How far a place or a direction may change by being written as decimal text (VR DS, 16 characters).
+_PLACE_MM = 1e-3
+_COSINE = 1e-5
+
 #: A date for a series that carries none: nothing of the present moment enters a result.
 _NO_DATE = datetime(1900, 1, 1)  # noqa: DTZ001 - DICOM dates of the source carry no time zone
 
@@ -78,7 +82,7 @@ def encode(series: Series, volume: Volume, findings: Findings, key: ResultKey) -
         )
         made = [(ObjectKind.SEGMENTATION, segmentation), (ObjectKind.REPORT, report)]
         objects = tuple(_encoded(kind, dataset) for kind, dataset in made if dataset is not None)
-        _prove(objects, slices, findings)
+        _prove(objects, source, findings)
     except dicom_sr.DicomSrError as error:
         raise EncodingError(f"{type(error).__name__}: {error}") from error
     return objects
@@ -163,22 +167,37 @@ def _encoded(kind: ObjectKind, dataset: Dataset) -> EncodedObject:
     )
 
 
-def _prove(objects: Sequence[EncodedObject], slices: Sequence[dicom_sr.FrameReference], findings: Findings) -> None:
+def _prove(objects: Sequence[EncodedObject], source: dicom_sr.SourceSeries, findings: Findings) -> None:
     """Read the bytes back and compare them with the findings. Raises EncodingError at the first difference."""
     for made in objects:
         dataset = dcmread(io.BytesIO(made.content))
         if made.kind is ObjectKind.SEGMENTATION:
-            if not np.array_equal(dicom_sr.read_segmentation(dataset, slices).labels, findings.labels):
-                raise EncodingError("the SEG does not hold the labels that were found")
-            continue
-        written = {
-            group.segment_number: measurement.value
-            for group in dicom_sr.read_report(dataset).groups
-            for measurement in group.measurements
-            if group.segment_number is not None
-        }
-        found = {structure.label: structure.volume_mm3 for structure in findings.structures}
-        if written.keys() != found.keys() or not np.allclose(
-            [written[label] for label in found], list(found.values()), rtol=1e-6
-        ):
-            raise EncodingError("the SR does not hold the volumes that were measured")
+            _prove_segmentation(dicom_sr.read_segmentation(dataset, source.slices), source, findings)
+        else:
+            _prove_report(dicom_sr.read_report(dataset), findings)
+
+
+def _prove_segmentation(read: dicom_sr.ReadSegmentation, source: dicom_sr.SourceSeries, findings: Findings) -> None:
+    """Compare labels, and the place of every frame with the place of the image that it refers to."""
+    if not np.array_equal(read.labels, findings.labels):
+        raise EncodingError("the SEG does not hold the labels that were found")
+    placed = ~np.isnan(read.image_positions).any(axis=1)
+    same_place = np.allclose(read.image_positions[placed], source.image_positions[placed], rtol=0, atol=_PLACE_MM)
+    same_axes = np.allclose(read.image_orientation, source.image_orientation, rtol=0, atol=_COSINE)
+    if not (same_place and same_axes and np.allclose(read.pixel_spacing_mm, source.pixel_spacing_mm, rtol=_COSINE)):
+        raise EncodingError("the SEG does not lie where its source images lie")
+
+
+def _prove_report(read: dicom_sr.ReadReport, findings: Findings) -> None:
+    """Compare the volume of every structure."""
+    written = {
+        group.segment_number: measurement.value
+        for group in read.groups
+        for measurement in group.measurements
+        if group.segment_number is not None
+    }
+    found = {structure.label: structure.volume_mm3 for structure in findings.structures}
+    if written.keys() != found.keys() or not np.allclose(
+        [written[label] for label in found], list(found.values()), rtol=1e-6
+    ):
+        raise EncodingError("the SR does not hold the volumes that were measured")

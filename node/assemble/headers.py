@@ -17,7 +17,7 @@ from node.assemble.planes import classic_frames, normal_of, places_along
 from node.assemble.values import Elements
 from node.domain.identifiers import InstanceUID, SeriesUID, StudyUID, parse_uid
 from node.domain.series import Frame, Instance, Series, SeriesHeader
-from node.errors import InputError, InvalidIdentifier, NotDicom, TruncatedFile
+from node.errors import InputError, InvalidIdentifier, NotAnImage, NotDicom, TruncatedFile
 
 #: Frames of one object; a long functional MR series holds some thousands.
 MAX_FRAMES = 20_000
@@ -45,14 +45,14 @@ def read_header(path: Path) -> Instance:
     that is not an image or is beyond the reader's limits. OSError passes: it tells of the machine, not of the data.
     """
     if path.name.upper() == "DICOMDIR":
-        raise InputError("a DICOMDIR lists images and holds none")
+        raise NotAnImage("a DICOMDIR lists images and holds none")
     data = read_elements(path)
     elements = data.elements
     sop_class_uid = elements.text("SOPClassUID") or data.meta.text("MediaStorageSOPClassUID")
     if sop_class_uid is None and not data.has_preamble:
         raise NotDicom("neither a DICOM preamble nor a SOP Class UID")
     if sop_class_uid == _MEDIA_STORAGE_DIRECTORY:
-        raise InputError("a DICOMDIR lists images and holds none")
+        raise NotAnImage("a DICOMDIR lists images and holds none")
     sop_class_uid = _uid(sop_class_uid, "SOPClassUID")
     sop_instance_uid = InstanceUID(
         _uid(elements.text("SOPInstanceUID") or data.meta.text("MediaStorageSOPInstanceUID"), "SOPInstanceUID"),
@@ -170,7 +170,7 @@ def _check_pixels(data: DataSet, sop_class_uid: str) -> int:
     if pixels is None and rows > 0:
         raise TruncatedFile("the data set ends before its pixel data")
     if pixels is None or rows < 1 or columns < 1:
-        raise InputError(f"SOP Class {sop_class_uid}: an object without an image")
+        raise NotAnImage(f"SOP Class {sop_class_uid}: an object without an image")
     if number_of_frames > MAX_FRAMES:
         raise InputError(f"more than {MAX_FRAMES} frames in one object")
     if pixels.fragments is not None:

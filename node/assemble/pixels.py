@@ -23,6 +23,8 @@ from node.errors import TruncatedFile, UndecodablePixels, UnsupportedTransferSyn
 #: 512 x 512 x 512; the largest clinical spine volume is a quarter of it.
 MAX_VOXELS = 2**27
 
+#: Plug-ins of pydicom in the order in which they are taken: OpenJPEG, CharLS, then GDCM for the rest of JPEG.
+_CODECS = ("pylibjpeg", "pyjpegls", "gdcm")
 _RLE = "1.2.840.10008.1.2.5"
 #: What pydicom and its plugins raise on data that is not what it claims to be.
 _DECODER_FAULTS = (
@@ -203,7 +205,7 @@ def _encapsulated(stream: bytes, pixel_format: PixelFormat) -> IntegerArray:
         # RLE codes whole cells, so that none of their bits is lost here.
         "bits_stored": pixel_format.bits_allocated if rle else pixel_format.bits_stored,
         "pixel_representation": int(pixel_format.signed),
-        "decoding_plugin": "pylibjpeg" if "pylibjpeg" in decoder.available_plugins else "",
+        "decoding_plugin": next((name for name in _CODECS if name in decoder.available_plugins), ""),
     }
     try:
         with warnings.catch_warnings():

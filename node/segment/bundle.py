@@ -22,6 +22,9 @@ from node.errors import BundleError, BundleTampered
 
 _MANIFEST = "bundle.json"
 
+#: What DICOM's VR LO can hold in any character set (PS3.5 6.2): name and version go into every result.
+_LONG_STRING = r"^[ -\[\]-~]{1,64}$"
+
 #: The bundle that ships with the node.
 STARTER = Path(__file__).parent / "starter"
 
@@ -66,9 +69,9 @@ class _Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = Field(ge=1, le=1)
-    name: str
-    version: str
-    intended_use: str
+    name: str = Field(pattern=_LONG_STRING)
+    version: str = Field(pattern=_LONG_STRING)
+    intended_use: str = Field(pattern=r"^[ -~]+$")
     orientation: str = Field(pattern=r"^[RLAPIS]{3}$")
     labels: dict[int, StructureKind]
     members: tuple[_MemberEntry, ...] = Field(min_length=1)

@@ -11,13 +11,17 @@ pictures, and varied widely.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
+#: A picture of one plane or slab stack.
 Map = NDArray[np.float32]
+#: Any real array, while it is being computed.
+Real = NDArray[np.floating[Any]]
 FloatArray = NDArray[np.float64]
 
 #: Bodies below C2 that the phantom knows: C3..C7, T1..T12.

@@ -4,7 +4,7 @@ Tones are relative to bone marrow = 1. Their order is that of T2-weighted turbo 
 (CSF and fat bright, cord in between, muscle dark, cortex, ligament and air black); the ranges are chosen by eye.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates
@@ -60,11 +60,6 @@ def draw_tones(rng: np.random.Generator) -> Tones:
     return Tones(**{name: float(value) for name, value in tones.items()})
 
 
-def mixed(tones: Tones) -> dict[str, float]:
-    """Return the tones by name."""
-    return asdict(tones)
-
-
 class Texture:
     """Smooth random fields over the sagittal plane that change from side to side; values about -2..2, float32.
 
@@ -72,7 +67,7 @@ class Texture:
     """
 
     def __init__(self, rng: np.random.Generator, s: Map, t: Map, grain_mm: tuple[float, float]) -> None:
-        self._planes = []
+        self._planes: list[Map] = []
         for _ in range(4):
             noise = gaussian_filter(rng.standard_normal((96, 96)).astype(np.float32), 1.0, mode="wrap")
             noise /= noise.std()
@@ -85,7 +80,8 @@ class Texture:
         place = phase * (len(self._planes) - 1)
         low = min(int(place), len(self._planes) - 2)
         part = np.float32(place - low)
-        return self._planes[low] * (1 - part) + self._planes[low + 1] * part
+        blended: Map = self._planes[low] * (1 - part) + self._planes[low + 1] * part
+        return blended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +118,8 @@ def sensitivity(scanner: Scanner, s: Map, t: Map) -> Map:
     depth = depth / np.exp(-75.0 / scanner.reach_mm)
     depth = np.minimum((1 - scanner.front_share) * depth + scanner.front_share, 7.0)
     along = np.exp(-(((s - scanner.bright_s_mm) / scanner.length_mm) ** 2))
-    return (depth * (0.1 + 0.9 * along)).astype(np.float32)
+    share: Map = (depth * (0.1 + 0.9 * along)).astype(np.float32)
+    return share
 
 
 def acquire(clean: Map, scanner: Scanner, rng: np.random.Generator) -> Map:
@@ -132,4 +129,5 @@ def acquire(clean: Map, scanner: Scanner, rng: np.random.Generator) -> Map:
     magnitude = np.hypot(blurred + noise[0], noise[1])
     if scanner.masked:
         magnitude[blurred < 0.6 * scanner.noise] = 0.0
-    return (magnitude * np.float32(scanner.gain)).astype(np.float32)
+    stored: Map = (magnitude * np.float32(scanner.gain)).astype(np.float32)
+    return stored

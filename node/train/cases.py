@@ -1,6 +1,5 @@
 """Training cases: phantoms turned and preprocessed by nnU-Net's own preprocessor, kept as arrays on disk."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,8 @@ def prepare(folder: Path, seed: int, plans: Json, dataset: Json) -> None:
     )  # fmt: skip
     np.save(folder / f"{seed}_image.part.npy", data[0].astype(np.float16))
     np.save(folder / f"{seed}_labels.npy", np.maximum(truth[0], 0).astype(np.uint8))
-    os.replace(folder / f"{seed}_image.part.npy", folder / f"{seed}_image.npy")  # a case is there when its image is
+    # A case is there when its image is.
+    (folder / f"{seed}_image.part.npy").replace(folder / f"{seed}_image.npy")
 
 
 class Cases:
@@ -49,9 +49,6 @@ class Cases:
     def __init__(self, folder: Path, seeds: range) -> None:
         self.images = [np.load(folder / f"{seed}_image.npy") for seed in seeds]
         self.labels = [np.load(folder / f"{seed}_labels.npy") for seed in seeds]
-
-    def __len__(self) -> int:
-        return len(self.images)
 
     def patch(self, rng: np.random.Generator, size: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return a random patch of the wanted (slices, rows, columns), padded with 0 as nnU-Net pads.

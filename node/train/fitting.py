@@ -80,6 +80,7 @@ def fit(out: Path, member: Member, material: Material) -> dict[str, float]:
     means of the weights; the best on the validation cases stays, because the last one need not be the best.
     """
     torch.set_num_threads(member.threads)
+    torch.set_flush_denormal(True)
     torch.manual_seed(member.seed)
     rng = np.random.default_rng(member.seed)
     training, validation = Cases(material.folder, material.training), Cases(material.folder, material.validation)
@@ -120,7 +121,7 @@ def _draw(rng: np.random.Generator, cases: Cases, member: Member) -> tuple[torch
     for _ in range(member.schedule.batch):
         image, truth = cases.patch(rng, member.schedule.patch)
         image = vary(rng, image)
-        if not flat and rng.random() < 0.5:  # noqa: PLR2004
+        if not flat and rng.random() < 0.5:
             image, truth = image[::-1], truth[::-1]
         images.append(np.ascontiguousarray(image[0] if flat else image))
         labels.append(np.ascontiguousarray(truth[0] if flat else truth))
@@ -158,7 +159,7 @@ def validation_dice(network: nn.Module, configuration: str, cases: Cases) -> tup
         pads = ((0, -slices % 8), (0, -rows % _GRID), (0, -columns % _GRID))
         padded = torch.from_numpy(np.pad(image.astype(np.float32), pads))
         if configuration == "2d":
-            logits = torch.cat([network(piece[:, None]) for piece in padded.split(4)])
+            logits = torch.cat([network(piece[:, None]) for piece in torch.split(padded, 4)])
             found = logits.argmax(dim=1).numpy()
         else:
             found = network(padded[None, None])[0].argmax(dim=0).numpy()

@@ -21,6 +21,7 @@ def write_card(out: Path, evaluation: Json, version: str) -> None:
         f"{member} {int(done['steps'])} steps, {done['minutes']:g} minutes"
         for member, done in training["fitted"].items()
     )
+    spacing = " x ".join(f"{distance:g}" for distance in SPACING_MM)
     table = "\n".join(rows)
     text = f"""# cspine-starter {version}
 
@@ -32,19 +33,20 @@ anyone's data. For real work, put a model trained on real pictures in its place.
 
 ## Training data
 
-{training["phantoms"]} procedurally generated necks (`node.train.phantom`, seed {training["seed"]}). No picture of a patient was used, at
-any stage. What the generator does not draw, the model has never seen: fractures, tumours, implants, fusions, severe
-scoliosis, pictures with fat saturation, other sequences, other planes.
+{training["phantoms"]} procedurally generated necks (`node.train.phantom`, recipe seed {training["seed"]}).
+No picture of a patient was used in training or in choosing a snapshot. What the generator does not draw, the model has
+never seen: fractures, tumours, implants, fusions, severe scoliosis, fat saturation, other sequences, other planes.
 
 ## Networks
 
-Plain convolutional U-Nets in nnU-Net's own format, weights in half precision; spacing {SPACING_MM[0]:g} x {SPACING_MM[1]:g} x {SPACING_MM[2]:g} mm,
-z-score of the whole volume. Training arrays: slices to the right, rows to the head, columns to the back ("RSP").
-Left-right mirroring is allowed at inference for 3d_fullres and not for 2d. Fitting, on one CPU thread each: {effort}.
+Plain convolutional U-Nets in nnU-Net's own format, weights in half precision; spacing {spacing} mm, z-score of the
+whole volume. Training arrays: slices to the right, rows to the head, columns to the back ("RSP").
+Left-right mirroring is allowed at inference for 3d_fullres and not for 2d. Fitting: {effort}.
 
 ## Measured
 
-Volumetric Dice on {evaluation["volumes"]} held-out phantoms (seeds from {evaluation["first_seed"]}), with nnU-Net's own predictor.
+Volumetric Dice on {evaluation["volumes"]} held-out phantoms (seeds from {evaluation["first_seed"]}), with
+nnU-Net's own predictor.
 
 | member | structure | mean | lowest |
 |---|---|---|---|

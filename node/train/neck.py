@@ -64,15 +64,18 @@ class NeckPainter:
             lines.append(np.convolve(line, kernel, mode="valid").astype(np.float32)[index])
         self._front, self._back = lines
 
-    def skin(self, plane: Plane, lateral_mm: float) -> Map:
+    def skin(self, lateral_mm: float) -> Map:
         """Return the distance inside the skin, mm."""
         shrink = np.float32(np.sqrt(max(1.0 - (lateral_mm / self._neck.neck_half_mm) ** 2, 0.15)))
-        return np.minimum(self._field.t - self._front * shrink, self._back * (0.6 + 0.4 * shrink) - self._field.t)
+        inside: Map = np.minimum(
+            self._field.t - self._front * shrink, self._back * (0.6 + 0.4 * shrink) - self._field.t
+        )
+        return inside
 
     def soft_tissue(self, plane: Plane, lateral_mm: float) -> None:
         """Paint muscle with fat planes, subcutaneous fat and skin into air."""
         neck, field, tones = self._neck, self._field, self._tones
-        inside = self.skin(plane, lateral_mm)
+        inside = self.skin(lateral_mm)
         muscle = tones.muscle * (1.0 + 0.15 * plane.grain)
         behind = np.clip((field.t - 15.0) / 20.0, 0.0, 1.0)
         streak = plane.streaks + 0.35 * plane.grain - 1.3 + neck.fattiness * (0.6 + 0.3 * behind)

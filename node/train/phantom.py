@@ -159,7 +159,7 @@ def _paint(plane: Plane, spine: SpinePainter, neck: NeckPainter, lateral_mm: flo
     spine.canal(plane)
     spine.pedicles(plane)
     spine.atlas(plane)
-    outside = neck.skin(plane, lateral_mm)
+    outside = neck.skin(lateral_mm)
     covers = spine.bodies(plane)
     plane.paint(-outside, 0.02)
     return covers

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -135,7 +135,9 @@ def _fit_all(
     return {name: dict(result) for name, result in zip(shapes, results, strict=True)}  # type: ignore[call-overload]
 
 
-def _run(recipe: Recipe, jobs: list[tuple[Callable[..., object], tuple[object, ...]]], *, each: int) -> list[object]:
+def _run(
+    recipe: Recipe, jobs: Sequence[tuple[Callable[..., object], tuple[object, ...]]], *, each: int
+) -> list[object]:
     """Run the jobs in their order, in `recipe.workers` fresh processes, or here when that is 0."""
     if recipe.workers == 0:
         return [job(*arguments) for job, arguments in jobs]

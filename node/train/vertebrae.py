@@ -5,11 +5,14 @@ Every picture is (rows, columns) float32 in the tones of `appearance`; distances
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from node.train.anatomy import DENS_TIP_MM, SPINOUS_MM, Map, Spine, SpineField
+from node.train.anatomy import DENS_TIP_MM, SPINOUS_MM, Map, Real, Spine, SpineField
 from node.train.appearance import Tones
+
+Scalar = float | np.floating[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,18 +25,19 @@ class Plane:
     streaks: Map  #: coarse texture, about -2..2
     pixel_mm: float
 
-    def paint(self, inside_mm: Map, tone: Map | float) -> None:
+    def paint(self, inside_mm: Real, tone: Real | float) -> None:
         """Blend `tone` in where `inside_mm` (distance inside an outline, mm) is positive."""
         cover = ramp(inside_mm, self.pixel_mm)
         np.add(self.picture, cover * (tone - self.picture), out=self.picture)
 
 
-def ramp(inside_mm: Map, pixel_mm: float) -> Map:
+def ramp(inside_mm: Real, pixel_mm: float) -> Map:
     """Return how much of a pixel lies inside an outline, 0..1, from the distance inside it."""
-    return np.clip(inside_mm / np.float32(pixel_mm) + np.float32(0.5), 0.0, 1.0).astype(np.float32, copy=False)
+    cover: Map = np.clip(inside_mm / np.float32(pixel_mm) + np.float32(0.5), 0.0, 1.0).astype(np.float32, copy=False)
+    return cover
 
 
-def ellipse(across: Map, along: Map, half_across: Map | float, half_along: Map | float) -> Map:
+def ellipse(across: Real, along: Real, half_across: Real | Scalar, half_along: Real | Scalar) -> Map:
     """Return the approximate distance inside an ellipse, mm."""
     q = np.sqrt((across / half_across) ** 2 + (along / half_along) ** 2)
     return np.asarray((1.0 - q) * np.minimum(half_across, half_along), dtype=np.float32)
@@ -101,14 +105,14 @@ class SpinePainter:
         core = ellipse(
             field.t + 0.06 * field.depth, v, 0.72 * field.depth + 0.1, np.maximum(self._half_height - 1.0, 0.4)
         )
-        core = np.minimum(core, (0.7 - side) * field.width)
+        core = np.minimum(np.minimum(core, (0.7 - side) * field.width), np.minimum(rim - 1.5, in_disc - 0.6))
         bright = tones.annulus + self._hydration * (tones.nucleus - tones.annulus)
         plane.paint(core + 0.4, bright * (1.0 + 0.1 * plane.grain))
         bone_cover = ramp(np.minimum(wall, -in_disc - 0.35), plane.pixel_mm) * (field.s > -44.0)
         disc_cover = ramp(np.minimum(rim, in_disc + 0.35), plane.pixel_mm)
         return bone_cover, disc_cover
 
-    def _outline(self, r: Map, depth: Map, width: Map) -> Map:
+    def _outline(self, r: Map, depth: Real, width: Real) -> Map:
         """Return the distance inside a body's cross-section: a rounded block, flatter behind, mm."""
         t = self._field.t
         depth, width = np.maximum(depth, 0.2), np.maximum(width, 0.2)
@@ -183,6 +187,6 @@ class SpinePainter:
         arch = ellipse(field.t - back + 0.02 * plane.r**2, field.s + 30.0, 3.4, 4.4)
         self._bone(plane, arch, marrow)
 
-    def _bone(self, plane: Plane, inside: Map, marrow: Map) -> None:
+    def _bone(self, plane: Plane, inside: Real, marrow: Real) -> None:
         plane.paint(inside, self._tones.cortex)
         plane.paint(inside - 1.0, marrow)

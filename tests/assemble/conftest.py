@@ -13,11 +13,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
 from pydicom.valuerep import DSfloat
 
 from node.assemble.headers import gather
+from node.assemble.volume import build_volume
 from node.domain.series import Series
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +159,13 @@ def _item(**elements: object) -> Dataset:
     return item
 
 
+def data_set_bytes(ds: Dataset, *, implicit: bool) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, implicit
+    write_dataset(buffer, ds)
+    return buffer.getvalue()
+
+
 def write(folder: Path, frames: Iterable[Dataset], syntax: str = ExplicitVRLittleEndian) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for index, ds in enumerate(frames):
@@ -186,6 +196,7 @@ KIT = SimpleNamespace(
     stack=Stack,
     save=save,
     enhanced=enhanced,
+    data_set_bytes=data_set_bytes,
     write=write,
     series_in=series_in,
     dcm2niix=run_dcm2niix,
@@ -198,6 +209,18 @@ KIT = SimpleNamespace(
 def kit() -> SimpleNamespace:
     """Return the functions above, for tests to ask for as one fixture."""
     return KIT
+
+
+@pytest.fixture
+def one(kit):
+    """Return the first data set of a small sagittal stack."""
+    return kit.stack().datasets()[0]
+
+
+@pytest.fixture
+def volume_of(kit, tmp_path):
+    """Return a function that writes data sets and builds their volume."""
+    return lambda frames: build_volume(kit.series_in(kit.write(tmp_path / "in", frames)))
 
 
 @pytest.fixture(scope="session")

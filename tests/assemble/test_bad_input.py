@@ -6,10 +6,7 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -29,22 +26,9 @@ from node.errors import (
 )
 
 
-@pytest.fixture
-def one(kit):
-    """Return the first data set of a small sagittal stack."""
-    return kit.stack().datasets()[0]
-
-
 def write_bytes(path, content: bytes):
     path.write_bytes(content)
     return path
-
-
-def data_set_bytes(ds: Dataset, *, implicit: bool) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, implicit
-    write_dataset(buffer, ds)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -155,8 +139,8 @@ def test_a_code_stream_larger_than_its_header_is_refused_before_it_is_decoded(ki
         build_volume(kit.series_in(folder))
 
 
-def test_sequences_nested_without_end_are_refused(one, tmp_path):
+def test_sequences_nested_without_end_are_refused(kit, one, tmp_path):
     nest = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff" * 5000
-    head = bytes(128) + b"DICM" + data_set_bytes(one.file_meta, implicit=False)
+    head = bytes(128) + b"DICM" + kit.data_set_bytes(one.file_meta, implicit=False)
     with pytest.raises(InputError, match="nest deeper than 16"):
         read_header(write_bytes(tmp_path / "a.dcm", head + nest))

@@ -7,8 +7,6 @@ import warnings
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
@@ -25,22 +23,9 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 UID = "1.2.826.0.1.3680043.8.498.7"
 
 
-@pytest.fixture
-def one(kit):
-    """Return the first data set of a small sagittal stack."""
-    return kit.stack().datasets()[0]
-
-
 def write_bytes(path, content: bytes):
     path.write_bytes(content)
     return path
-
-
-def data_set_bytes(ds: Dataset, *, implicit: bool) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, implicit
-    write_dataset(buffer, ds)
-    return buffer.getvalue()
 
 
 def test_a_classic_instance_gives_what_the_rules_look_at(kit, one, tmp_path):
@@ -97,7 +82,7 @@ def test_functional_groups_of_unknown_vr_are_read_as_the_sequences_they_are(kit,
     ds = kit.enhanced(kit.stack().datasets())
     group = Dataset()
     group.PerFrameFunctionalGroupsSequence = ds.PerFrameFunctionalGroupsSequence
-    raw = data_set_bytes(group, implicit=True)[8:]
+    raw = kit.data_set_bytes(group, implicit=True)[8:]
     del ds.PerFrameFunctionalGroupsSequence
     kit.save(ds, tmp_path / "a.dcm")
     before, pixels, after = (tmp_path / "a.dcm").read_bytes().partition(b"\xe0\x7f\x10\0OW")
@@ -150,8 +135,8 @@ def test_a_contrast_agent_counts_when_it_is_named(kit, one, tmp_path, agent, giv
 
 
 @pytest.mark.parametrize("implicit", [True, False])
-def test_a_data_set_without_preamble_is_taken(one, tmp_path, implicit):
-    path = write_bytes(tmp_path / "a", data_set_bytes(one, implicit=implicit))
+def test_a_data_set_without_preamble_is_taken(kit, one, tmp_path, implicit):
+    path = write_bytes(tmp_path / "a", kit.data_set_bytes(one, implicit=implicit))
     assert read_header(path).frames[0].rows == 40
 
 

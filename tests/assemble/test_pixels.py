@@ -11,12 +11,6 @@ from node.errors import (
 )
 
 
-@pytest.fixture
-def volume_of(kit, tmp_path):
-    """Return a function that writes data sets and builds their volume."""
-    return lambda frames: build_volume(kit.series_in(kit.write(tmp_path / "in", frames)))
-
-
 @pytest.mark.parametrize(
     ("slope", "intercept", "dtype", "expected"),
     [

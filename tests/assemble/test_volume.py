@@ -24,12 +24,6 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 UID = "1.2.826.0.1.3680043.8.498.7"
 
 
-@pytest.fixture
-def volume_of(kit, tmp_path):
-    """Return a function that writes data sets and builds their volume."""
-    return lambda frames: build_volume(kit.series_in(kit.write(tmp_path / "in", frames)))
-
-
 def shifted(kit, ds, **axes):
     place = dict(zip("xyz", map(float, ds.ImagePositionPatient), strict=True))
     ds.ImagePositionPatient = kit.decimals(place[axis] + axes.get(axis, 0.0) for axis in "xyz")

@@ -1,30 +1,19 @@
 """Real source series, each with a synthetic label map, and the results built from them."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from result_cases import Case, in_order, make_case, shared_files
 
 from dicom_sr import FrameReference, SourceSeries
 
-sys.path.insert(0, str(Path(__file__).parent))  # whatever import mode pytest runs in
-
-from result_cases import SHARED, Case, in_order, make_case, shared_files
-
 
 @pytest.fixture(scope="session")
-def cervical_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def cervical_files(wrapped_cervical: Path) -> list[Path]:
     """A real cervical T2 volume, wrapped as a classic MR series."""
-    volume = SHARED / "data" / "cervical_t2" / "errsm_20_T2w.nii.gz"
-    wrapper = SHARED / "tools" / "nifti_to_dicom_series.py"
-    if not (volume.exists() and wrapper.exists()):
-        pytest.skip("the cervical T2 volume or its wrapper is not beside the repository")
-    folder = tmp_path_factory.mktemp("cervical")
-    subprocess.run([sys.executable, wrapper, volume, folder], check=True)
-    return sorted(folder.glob("*.dcm"))
+    return sorted(wrapped_cervical.glob("*.dcm"))
 
 
 @pytest.fixture(scope="session")

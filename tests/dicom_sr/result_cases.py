@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
+from peers import SHARED, missing
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -29,7 +29,6 @@ from dicom_sr import (
     codes,
 )
 
-SHARED = Path(__file__).parents[2] / ".." / "shared"
 IDENTITY = ResultIdentity(series_digest="s", bundle_digest="b", settings_digest="t", software_version="1.2.3")
 ALGORITHM = AlgorithmIdentity(name="cspine-ensemble", version="2026.1")
 EQUIPMENT = Equipment(
@@ -143,7 +142,7 @@ def in_order(paths: list[Path]) -> list[FrameReference]:
 def shared_files(*parts: str) -> list[Path]:
     folder = SHARED.joinpath("data", *parts)
     if not folder.exists():
-        pytest.skip(f"the test data {'/'.join(parts)} is not beside the repository")
+        missing(f"../shared/data/{'/'.join(parts)}")
     return sorted(folder.glob("*.dcm"))
 
 

@@ -10,7 +10,7 @@ from dicom_sr import to_bytes
 
 _BUILD = """
 import hashlib, sys
-sys.path[:0] = [{tests!r}, {root!r}]
+sys.path[:0] = {folders!r}
 from pathlib import Path
 from result_cases import in_order, make_case
 from dicom_sr import SourceSeries, to_bytes
@@ -32,7 +32,8 @@ def test_another_process_with_another_hash_seed_and_time_zone_gives_the_same_byt
     cervical: Case, cervical_files: list[Path]
 ) -> None:
     tests = Path(__file__).parent
-    script = _BUILD.format(tests=str(tests), root=str(tests.parents[1]), folder=str(cervical_files[0].parent))
+    folders = [str(tests), str(tests.parent), str(tests.parents[1])]
+    script = _BUILD.format(folders=folders, folder=str(cervical_files[0].parent))
     environment = os.environ | {"PYTHONHASHSEED": "4711", "TZ": "Asia/Tokyo"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
     segmentation = cervical.segmentation()
