@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -31,6 +30,9 @@ OptionalConfig = Annotated[
     typer.Option("--config", "-c", help="Settings file (TOML); defaults without.", envvar="CSPINE_NODE_CONFIG"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+#: EX_IOERR of sysexits.h: the machine failed, not the data.
+_IO_ERROR = 74
 
 _ERRORS = Console(stderr=True, highlight=False)
 
@@ -168,20 +170,15 @@ def main() -> None:
     as_json = "--json" in sys.argv[1:]
     log.configure(level="warning", key=None)
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except click.Abort:
-        code = 130
+        with show.answers_only(unless="--help" in sys.argv[1:]):
+            app()
     except NodeError as error:
         _complain(show.error_document(error), f"{error.code}: {error}", as_json=as_json)
-        code = error.exit_code
+        sys.exit(error.exit_code)
     except OSError as error:
         text = f"{error.filename or ''}: {error.strerror}"
-        _complain({"error": {"code": "system-error", "message": text}}, text, as_json=as_json)
-        code = 74
-    sys.exit(code if isinstance(code, int) else 0)
+        _complain({"error": {"code": "system-error", "message": text, "retryable": True}}, text, as_json=as_json)
+        sys.exit(_IO_ERROR)
 
 
 def _complain(document: dict[str, Any], text: str, *, as_json: bool) -> None:

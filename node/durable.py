@@ -6,8 +6,12 @@ Order: temporary file, fsync, rename, fsync of the directory. A reader sees the 
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterable
 from pathlib import Path
+
+#: One thread makes folders at a time: a folder that another thread has just made is not on the disk yet.
+_MAKING = threading.Lock()
 
 
 def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
@@ -33,11 +37,12 @@ def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 
 def make_folder_durably(folder: Path) -> None:
     """Make `folder` and its parents; on return their names are on the disk."""
-    if folder.is_dir():
-        return
-    make_folder_durably(folder.parent)
-    folder.mkdir(exist_ok=True)
-    fsync_folder(folder.parent)
+    with _MAKING:
+        missing = [folder, *folder.parents]
+        missing = missing[: next(index for index, parent in enumerate(missing) if parent.is_dir())]
+        for parent in reversed(missing):
+            parent.mkdir(exist_ok=True)
+            fsync_folder(parent.parent)
 
 
 def fsync_folder(folder: Path) -> None:

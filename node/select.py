@@ -51,10 +51,21 @@ def _modality(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
         yield Reason(code="modality", text=f"Modality is not {rules.modality}")
 
 
-def _descriptions(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
-    region = (header.study_description, header.body_part_examined, header.protocol_name, header.series_description)
-    if not _found(rules.region, region):
+def _region(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
+    """Ask for a word that names the region, and for no description that names another one only."""
+    texts = (header.study_description, header.body_part_examined, header.protocol_name, header.series_description)
+    if not _found(rules.region, texts):
         yield Reason(code="region", text="neither descriptions nor BodyPartExamined name the region asked for")
+    for keyword, text in (
+        ("StudyDescription", header.study_description),
+        ("SeriesDescription", header.series_description),
+        ("ProtocolName", header.protocol_name),
+    ):
+        if rules.other_region and _found(rules.other_region, (text,)) and not _found(rules.region, (text,)):
+            yield Reason(code="other-region", text=f"{keyword} names another region")
+
+
+def _descriptions(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
     if not _found(rules.study_description, (header.study_description,)):
         yield Reason(code="study-description", text="StudyDescription matches no pattern")
     if not _found(rules.series_description, (header.series_description,)):
@@ -118,6 +129,7 @@ def _slices(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
 
 _RULES: tuple[Callable[[SeriesHeader, Rules], Iterable[Reason]], ...] = (
     _modality,
+    _region,
     _descriptions,
     _image_type,
     _plane,

@@ -3,10 +3,20 @@
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from node.domain.identifiers import parse_ae_title
 from node.errors import InvalidIdentifier, SettingsError
@@ -29,8 +39,8 @@ def _pattern(text: str) -> str:
 
 AETitleText = Annotated[str, AfterValidator(_ae_title)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(ge=0)]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Seconds = Annotated[float, Field(strict=True, ge=0)]
 
 
 class Section(BaseModel):
@@ -47,16 +57,16 @@ class NodeSettings(Section):
     ae_title: AETitleText = "CSPINE"
     #: Address to listen on; loopback unless the administrator opens it.
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 11112
+    port: Annotated[int, Field(strict=True, ge=0, le=65535)] = 11112
 
 
 class ReceiveSettings(Section):
     """`[receive]`: limits of the listener."""
 
-    maximum_associations: Annotated[int, Field(ge=1)] = 20
+    maximum_associations: Annotated[int, Field(strict=True, ge=1)] = 20
     #: An association silent for so long is aborted.
     network_timeout_s: Seconds = 60
-    maximum_pdu_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 131072
+    maximum_pdu_bytes: Annotated[int, Field(strict=True, ge=4096, le=1 << 20)] = 131072
     #: AE titles that may store here; empty lets every one.
     calling_ae_titles: tuple[AETitleText, ...] = ()
 
@@ -81,15 +91,15 @@ class ModelSettings(Section):
     bundle: str = "starter"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: Test-time mirroring along the axes the model was trained with.
-    mirroring: bool = True
+    mirroring: StrictBool = True
     #: CPU threads of the network; 0 leaves it to torch.
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(strict=True, ge=0)] = 0
 
 
 class WorkSettings(Section):
     """`[work]`: how often a case is tried."""
 
-    attempts: Annotated[int, Field(ge=1)] = 3
+    attempts: Annotated[int, Field(strict=True, ge=1)] = 3
 
 
 class LogSettings(Section):
@@ -110,14 +120,32 @@ class Rules(Section):
     #: At least one must be found in StudyDescription, BodyPartExamined, ProtocolName or SeriesDescription.
     #: An empty list asks nothing.
     region: tuple[Pattern, ...] = (
-        r"cerv",
+        r"cerv(?!ix)",
         r"c[ _-]?spine",
-        r"c[ _-]?sp\b",
+        r"c[ _-]?sp(?![a-z])",
         r"neck",
         r"hws",
         r"halswirbel",
         r"c-?t[ _-]?spine",
         r"(whole|total)[ _-]?spine",
+    )
+    #: A StudyDescription, SeriesDescription or ProtocolName that names one of these, and none of `region`, refuses.
+    other_region: tuple[Pattern, ...] = (
+        r"lumb|lomb",
+        r"\bl[ _-]?spine",
+        r"\blws",
+        r"thora[ck]",
+        r"\bt[ _-]?spine",
+        r"\bbws",
+        r"sacr",
+        r"brain",
+        r"\bhead\b",
+        r"kopf",
+        r"pelvi",
+        r"abdom",
+        r"\bhip\b",
+        r"knee",
+        r"shoulder",
     )
     study_description: tuple[Pattern, ...] = ()
     series_description: tuple[Pattern, ...] = ()
@@ -126,13 +154,14 @@ class Rules(Section):
         r"stir",
         r"tirm",
         r"spair",
-        r"spir\b",
+        r"spir(?![a-z])",
         r"fat[ _-]?sat",
-        r"(^|[ _-])fs([ _-]|$)",
+        r"(?<![a-z])fs(?![a-z])",
         r"dixon",
-        r"\bwater\b",
+        r"(?<![a-z])water(?![a-z])",
         r"flair",
-        r"\bdwi\b",
+        r"(?<![a-z])(dwi|adc)(?![a-z])",
+        r"diff",
         r"myelo",
         r"scout",
         r"locali[sz]er",
@@ -141,13 +170,13 @@ class Rules(Section):
     exclude_image_type: tuple[str, ...] = ("LOCALIZER", "PROJECTION IMAGE", "MIP", "PHASE", "PHASE MAP", "WATER", "FAT")
     plane: Literal["sagittal", "coronal", "axial", "any"] = "sagittal"
     #: Largest angle between the slice normal and the axis that the plane is named for.
-    maximum_tilt_deg: Annotated[float, Field(ge=0, lt=45)] = 30
+    maximum_tilt_deg: Annotated[float, Field(strict=True, ge=0, lt=45)] = 30
     #: None asks nothing; so it is below.
-    minimum_echo_time_ms: Annotated[float, Field(ge=0)] | None = 60
-    minimum_repetition_time_ms: Annotated[float, Field(ge=0)] | None = 1500
+    minimum_echo_time_ms: Annotated[float, Field(strict=True, ge=0)] | None = 60
+    minimum_repetition_time_ms: Annotated[float, Field(strict=True, ge=0)] | None = 1500
     #: False refuses fat saturation and inversion recovery.
-    fat_suppressed: bool | None = False
-    minimum_slices: Annotated[int, Field(ge=2)] = 5
+    fat_suppressed: StrictBool | None = False
+    minimum_slices: Annotated[int, Field(strict=True, ge=2)] = 5
 
 
 class RouteSettings(Section):
@@ -165,10 +194,10 @@ class DestinationSettings(Section):
     host: str
     port: Port
     ae_title: AETitleText
-    timeout_s: Annotated[float, Field(gt=0)] = 30
+    timeout_s: Annotated[float, Field(strict=True, gt=0)] = 30
     #: First pause after a failure; doubled each time, with jitter, up to the cap.
-    retry_delay_s: Annotated[float, Field(gt=0)] = 5
-    retry_cap_s: Annotated[float, Field(gt=0)] = 900
+    retry_delay_s: Annotated[float, Field(strict=True, gt=0)] = 5
+    retry_cap_s: Annotated[float, Field(strict=True, gt=0)] = 900
 
 
 class Settings(Section):
@@ -192,18 +221,29 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Settings":
-        for kind, names in (
-            ("route", [route.name for route in self.route]),
-            ("destination", [destination.name for destination in self.destination]),
-        ):
-            if len(set(names)) != len(names):
-                raise ValueError(f"two entries of [[{kind}]] have the same name")
-        known = {destination.name for destination in self.destination}
-        for route in self.route:
-            for name in route.destinations:
-                if name not in known:
-                    raise ValueError(f"route {route.name!r} names the unknown destination {name!r}")
+        known = [destination.name for destination in self.destination]
+        complaints = [
+            *_repeated("route[{}].name", [route.name for route in self.route]),
+            *_repeated("destination[{}].name", known),
+        ]
+        for number, route in enumerate(self.route):
+            key = f"route[{number}].destinations[{{}}]"
+            complaints += _repeated(key, route.destinations)
+            complaints += [
+                f"{key.format(index)}: no [[destination]] has the name {name!r}"
+                for index, name in enumerate(route.destinations)
+                if name not in known
+            ]
+        if complaints:
+            raise ValueError("\n".join(complaints))
         return self
+
+
+def _repeated(key: str, names: Sequence[str]) -> list[str]:
+    """Return a complaint, at the `key` of its index, for every name that stands earlier in the list too."""
+    return [
+        f"{key.format(index)}: {name!r} stands there twice" for index, name in enumerate(names) if name in names[:index]
+    ]
 
 
 def load_settings(path: Path) -> Settings:
@@ -215,7 +255,11 @@ def load_settings(path: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     settings = parse_settings(document, name=str(path))
-    return settings.model_copy(update={"node": _anchored(settings.node, path.resolve().parent)})
+    try:
+        node = _anchored(settings.node, path.resolve().parent)
+    except RuntimeError as error:
+        raise SettingsError(f"{path}: node.state_dir: {error}") from error
+    return settings.model_copy(update={"node": node})
 
 
 def parse_settings(document: dict[str, Any], *, name: str) -> Settings:
@@ -223,12 +267,15 @@ def parse_settings(document: dict[str, Any], *, name: str) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{name}: {_complaint(item)}" for item in error.errors())) from error
+        lines = [line for item in error.errors() for line in _complaints(item)]
+        raise SettingsError("\n".join(f"{name}: {line}" for line in lines)) from error
 
 
-def _complaint(item: Any) -> str:
+def _complaints(item: Any) -> list[str]:
+    """Return one line a fault; faults of the whole file name their keys themselves."""
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]).lstrip(".")
-    return f"{path or 'settings'}: {item['msg'].removeprefix('Value error, ')}"
+    message = item["msg"].removeprefix("Value error, ")
+    return [f"{path}: {message}"] if path else message.splitlines()
 
 
 def _anchored(node: NodeSettings, folder: Path) -> NodeSettings:

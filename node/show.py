@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,11 +15,23 @@ from node.batch.offline import Outcome, Progress, Report
 from node.demo.outcome import DemoOutcome
 from node.errors import NodeError
 
+_ANSWERS = sys.stdout
+
+
+@contextlib.contextmanager
+def answers_only(*, unless: bool) -> Iterator[None]:
+    """Keep standard output for `answer`; what libraries print there goes nowhere."""
+    if unless:
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
 
 def answer(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """Print `document` as JSON, or else `text`."""
-    sys.stdout.write((json.dumps(document, indent=2, default=str) if as_json else text) + "\n")
-    sys.stdout.flush()
+    _ANSWERS.write((json.dumps(document, indent=2, default=str) if as_json else text) + "\n")
+    _ANSWERS.flush()
 
 
 def error_document(error: NodeError) -> dict[str, Any]:

@@ -35,11 +35,7 @@ def test_a_broken_contract_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("room", ["node", "dicom_sr"])
 def test_no_file_of_the_source_is_longer_than_300_lines(room: str) -> None:
-    long = {
-        str(path): lines
-        for path in (ROOT / room).rglob("*.py")
-        if (lines := path.read_text().count("\n")) > 300
-    }
+    long = {str(path): lines for path in (ROOT / room).rglob("*.py") if (lines := path.read_text().count("\n")) > 300}
     assert long == {}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pydicom.errors import InvalidDicomError
 from pynetdicom import _config
 
 from node.deliver.destination import Answer, Parcel
@@ -48,6 +49,10 @@ class CStoreDestination:
             status = association.send_c_store(parcel.path)
         except RuntimeError as error:  # pynetdicom: the association has ended
             raise PeerUnreachable(f"{self._peer.ae_title} ended the association") from error
+        except (OSError, InvalidDicomError, AttributeError, ValueError) as error:
+            # The file is gone, or is not the object that it should be.
+            text = f"the file of this object cannot be sent: {type(error).__name__}"
+            return Answer(parcel=parcel, error=StoreRefused(text), note=None)
         if "Status" not in status:
             raise PeerUnreachable(f"{self._peer.ae_title} did not answer a C-STORE")
         return Answer(parcel=parcel, error=self._error(status.Status), note=_note(status.Status))

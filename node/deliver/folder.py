@@ -25,7 +25,12 @@ OBJECT_NAMES: Mapping[ObjectKind, str] = {ObjectKind.SEGMENTATION: "seg.dcm", Ob
 def write_case(
     folder: Path, *, objects: Mapping[ObjectKind, bytes], document: Mapping[str, Any], overlay: bytes
 ) -> None:
-    """Write the objects, `findings.json` and `overlay.png` into `folder`; on return they are on the disk."""
+    """Write the objects, `findings.json` and `overlay.png` into `folder`; on return they are on the disk.
+
+    An object of an earlier run that this one does not have is deleted: the files of a folder belong together.
+    """
+    for kind in OBJECT_NAMES.keys() - objects.keys():
+        (folder / OBJECT_NAMES[kind]).unlink(missing_ok=True)
     for kind, content in objects.items():
         write_durably(folder / OBJECT_NAMES[kind], [content])
     write_durably(folder / "overlay.png", [overlay])

@@ -11,7 +11,8 @@ from node.domain.findings import Findings
 from node.domain.geometry import Volume, turn
 
 _SLICES = 3
-_HEIGHT = 640
+#: Side of the square that a slice is fitted into, in pixels.
+_SIDE = 640
 _OPACITY = 0.45
 _MARGIN = 8
 
@@ -28,7 +29,9 @@ def overlay_png(volume: Volume, findings: Findings) -> bytes:
     plain = [np.repeat(window[index][..., np.newaxis], 3, axis=-1) for index in chosen]
     marked = [_marked(tile, labels[index], findings) for tile, index in zip(plain, chosen, strict=True)]
     _, row_mm, column_mm = grid.spacing_mm
-    size = (max(1, round(_HEIGHT * grid.shape[2] * column_mm / (grid.shape[1] * row_mm))), _HEIGHT)
+    height_mm, width_mm = grid.shape[1] * row_mm, grid.shape[2] * column_mm
+    pixels_per_mm = _SIDE / max(height_mm, width_mm)
+    size = (max(1, round(width_mm * pixels_per_mm)), max(1, round(height_mm * pixels_per_mm)))
     sheet = _sheet([[_scaled(tile, size) for tile in row] for row in (plain, marked)], chosen)
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")
@@ -36,10 +39,10 @@ def overlay_png(volume: Volume, findings: Findings) -> bytes:
 
 
 def _windowed(image: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Map the 1st to the 99.5th percentile to black and white."""
+    """Map the 1st to the 99th percentile to black and white."""
     values = image.astype(np.float32)
-    low, high = np.percentile(values, (1.0, 99.5))
-    scaled = (values - low) / max(float(high - low), 1.0)
+    low, high = np.percentile(values, (1.0, 99.0))
+    scaled = (values - low) / (float(high - low) or 1.0)
     return np.asarray(np.clip(scaled, 0, 1) * 255, dtype=np.uint8)
 
 

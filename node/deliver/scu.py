@@ -37,9 +37,12 @@ def associate(peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> Iter
     ae.dimse_timeout = peer.timeout_s
     ae.network_timeout = peer.timeout_s
     offered = [build_context(abstract, list(transfer)) for abstract, transfer in contexts]
-    association = ae.associate(peer.host, peer.port, contexts=offered, ae_title=peer.ae_title)
+    who = f"{peer.ae_title} at {peer.host}:{peer.port}"
+    try:
+        association = ae.associate(peer.host, peer.port, contexts=offered, ae_title=peer.ae_title)
+    except OSError as error:  # the name of the host is not known
+        raise PeerUnreachable(f"{who}: {error.strerror}") from error
     if not association.is_established:
-        who = f"{peer.ae_title} at {peer.host}:{peer.port}"
         if association.is_rejected:
             raise AssociationRefused(f"{who} rejected the association")
         if association.is_aborted and association.acceptor.primitive is not None:
@@ -56,9 +59,13 @@ def associate(peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> Iter
 def echo(peer: Peer) -> None:
     """Ask a peer whether it is there (C-ECHO, PS3.4 A). Raises PeerUnreachable or AssociationRefused."""
     with associate(peer, [("1.2.840.10008.1.1", ["1.2.840.10008.1.2"])]) as association:
-        status = association.send_c_echo()
+        silent = f"{peer.ae_title} at {peer.host}:{peer.port} did not answer the C-ECHO"
+        try:
+            status = association.send_c_echo()
+        except RuntimeError as error:  # pynetdicom: the association has ended
+            raise PeerUnreachable(silent) from error
         if "Status" not in status:
-            raise PeerUnreachable(f"{peer.ae_title} at {peer.host}:{peer.port} did not answer the C-ECHO")
+            raise PeerUnreachable(silent)
         if status.Status != 0:
             raise AssociationRefused(f"{peer.ae_title} answered the C-ECHO with 0x{status.Status:04X}")
 

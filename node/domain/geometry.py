@@ -96,10 +96,12 @@ def turn(voxels: NDArray[np.generic], grid: Grid, orientation: str) -> tuple[NDA
     (4, 3, 2)
     """
     wanted = [
-        next((axis, pair.index(letter)) for axis, pair in enumerate(_AXIS_LETTERS) if letter in pair)
+        (axis, pair.index(letter))
         for letter in orientation
+        for axis, pair in enumerate(_AXIS_LETTERS)
+        if letter in pair
     ]
-    if sorted(axis for axis, _ in wanted) != [0, 1, 2]:
+    if len(orientation) != 3 or sorted(axis for axis, _ in wanted) != [0, 1, 2]:
         raise ValueError(f"{orientation!r} does not name each patient axis once")
     present = closest_axes(grid.affine)
     order = [next(array for array, (axis, _) in enumerate(present) if axis == want) for want, _ in wanted]

@@ -97,7 +97,7 @@ class CaseJournal:
     def finish(self, claim: Claim, objects: Sequence[ResultObject], destinations: Sequence[str]) -> bool:
         """Record the results of a claim and queue their deliveries; False when the claim is no longer valid.
 
-        A route without destinations ends here: its objects stay in the state folder.
+        With nothing to deliver the case ends here: its objects stay in the state folder.
         """
         with self._store.transaction() as connection:
             if not self._is_held(connection, claim):
@@ -117,7 +117,7 @@ class CaseJournal:
                 for destination in destinations:
                     connection.execute(insert(schema.delivery).values(self._delivery(object_id, destination)))
             self._move(connection, claim.case_id, CaseState.SENDING, owner=None)
-            if not destinations:
+            if not destinations or not objects:
                 self._move(connection, claim.case_id, CaseState.DELIVERED)
         return True
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from sqlalchemy import Connection, create_engine, event, insert, select
+from sqlalchemy import URL, Connection, create_engine, event, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from node.errors import JournalError, NodeAlreadyRunning
@@ -33,8 +33,7 @@ class Store:
         self._clock = clock
         self._turn = threading.Lock()
         self._lock_file: TextIO | None = None if read_only else _take_lock(path.with_suffix(".lock"))
-        location = f"file:{path}?mode=ro&uri=true" if read_only else str(path)
-        self._engine = create_engine(f"sqlite:///{location}", connect_args={"timeout": 30})
+        self._engine = create_engine(_url(path, read_only=read_only), connect_args={"timeout": 30})
         event.listen(self._engine, "connect", _prepare_reader if read_only else _prepare_writer)
         event.listen(self._engine, "begin", _begin_deferred if read_only else _begin_immediate)
         try:
@@ -85,6 +84,12 @@ class Store:
                 connection.execute(insert(schema.about).values(version=schema.VERSION))
             elif version != schema.VERSION:
                 raise JournalError(f"the journal has version {version}, this software needs {schema.VERSION}")
+
+
+def _url(path: Path, *, read_only: bool) -> URL:
+    if read_only:
+        return URL.create("sqlite", database=f"{path.resolve().as_uri()}?mode=ro", query={"uri": "true"})
+    return URL.create("sqlite", database=str(path))
 
 
 def _take_lock(path: Path) -> TextIO:

@@ -1,7 +1,11 @@
 """Zip archives of DICOM files, unpacked with suspicion."""
 
+import errno
+import lzma
 import shutil
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 from node.errors import UnsafeArchive
@@ -9,6 +13,23 @@ from node.errors import UnsafeArchive
 _MOST_FILES = 200_000
 _MOST_BYTES = 32 << 30
 _CHUNK = 1 << 20
+
+#: What zipfile and its decompressors raise for damaged bytes.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    IndexError,
+    ValueError,
+    OverflowError,
+)
+#: The same as an OSError: bz2 gives no number, a seek before the start of the file EINVAL.
+_DAMAGED_ERRNO = (None, errno.EINVAL)
 
 
 def unpack(archive: Path, folder: Path) -> tuple[Path, ...]:
@@ -27,7 +48,9 @@ def unpack(archive: Path, folder: Path) -> tuple[Path, ...]:
                 path = folder / f"{number:06d}"
                 left -= _copy(content, entry, path, left)
                 unpacked.append(path)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _DAMAGED_ERRNO:
+            raise
         raise UnsafeArchive(f"{archive}: cannot be unpacked: {type(error).__name__}") from error
     return tuple(unpacked)
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from node.domain.identifiers import Digest, parse_uid
@@ -16,6 +18,22 @@ from node.errors import NotDicom
 
 _PREAMBLE = 132
 _GROUP_LENGTH_ELEMENT = 12
+
+#: What pydicom raises for bytes that are no data set; a sequence nested a thousand deep ends in RecursionError.
+_UNPARSEABLE = (
+    InvalidDicomError,
+    BytesLengthException,
+    EOFError,
+    ValueError,
+    KeyError,
+    NotImplementedError,
+    AttributeError,
+    TypeError,
+    OSError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
 
 _WANTED = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "ManufacturerModelName"]
 
@@ -38,16 +56,7 @@ def read_identity(file_format: bytes) -> Identity:
         try:
             header = pydicom.dcmread(io.BytesIO(file_format), stop_before_pixels=True, specific_tags=list(_WANTED))
             values = {name: str(header.get(name, "") or "") for name in _WANTED}
-        except (
-            InvalidDicomError,
-            EOFError,
-            ValueError,
-            KeyError,
-            NotImplementedError,
-            AttributeError,
-            TypeError,
-            OSError,
-        ) as error:
+        except _UNPARSEABLE as error:
             raise NotDicom(f"the data set cannot be parsed: {type(error).__name__}") from error
     missing = [name for name in _WANTED[:4] if not values[name]]
     if missing:

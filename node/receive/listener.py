@@ -6,6 +6,7 @@ cannot be parsed is kept too and answered with Success: a failure would make som
 
 import itertools
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,7 @@ class Listener:
         self._traffic = traffic
         self._numbers = itertools.count(1)
         self._numbering = threading.Lock()
-        self._association_numbers: dict[int, int] = {}
+        self._association_numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._server: Any = None
         self._ae = AE(ae_title=node.ae_title)
         self._ae.maximum_associations = receive.maximum_associations
@@ -77,14 +78,15 @@ class Listener:
         return int(self._server.server_address[1])
 
     def stop(self) -> None:
-        """Stop listening and end the open associations."""
+        """Stop listening and end the open associations; a second time does nothing."""
         if self._server is not None:
             self._server.shutdown()
+            self._server = None
             self._ae.shutdown()
 
     def _number(self, association: Any) -> int:
         with self._numbering:
-            return self._association_numbers.setdefault(id(association), next(self._numbers))
+            return self._association_numbers.setdefault(association, next(self._numbers))
 
     def _on_connection(self, event: Any) -> None:
         event.assoc.dul._run_loop_delay = 1e-4  # the reactor's pause, 1 ms by default
@@ -112,10 +114,11 @@ class Listener:
         self._traffic.ended(self._number(event.assoc), ending)
 
     def _on_closed(self, event: Any) -> None:
-        """A connection that closes without a release counts as aborted."""
+        """A connection that closes without a release counts as aborted.
+
+        pynetdicom tells of the close in one thread and of the release in another, so either may come first.
+        """
         self._traffic.ended(self._number(event.assoc), Ending.ABORTED)
-        with self._numbering:
-            self._association_numbers.pop(id(event.assoc), None)
 
     def _on_store(self, event: Any) -> int:
         association = self._number(event.assoc)

@@ -1,7 +1,6 @@
 """Who is still sending what: the associations of this process and the series that they carried."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -42,13 +41,14 @@ class Traffic:
     def opened(self, association: int) -> None:
         """An association was accepted."""
         with self._lock:
+            self._drop_unused()
             self._associations[association] = _Association(Ending.OPEN, self._clock())
 
     def ended(self, association: int, ending: Ending) -> None:
-        """An association was released or aborted; only the first ending counts."""
+        """An association was released or aborted. A release is final, whether its connection closed before or after."""
         with self._lock:
             known = self._associations.get(association)
-            if known is not None and known.ending is Ending.OPEN:
+            if known is not None and known.ending is not Ending.RELEASED:
                 known.ending = ending
 
     def active(self, association: int) -> None:
@@ -83,10 +83,11 @@ class Traffic:
         """Drop what is known of a closed series, and the ended associations that no other series needs."""
         with self._lock:
             self._series.pop(series_uid, None)
-            users: dict[int, int] = defaultdict(int)
-            for series in self._series.values():
-                for key in series.associations:
-                    users[key] += 1
-            self._associations = {
-                key: known for key, known in self._associations.items() if known.ending is Ending.OPEN or users[key]
-            }
+            self._drop_unused()
+
+    def _drop_unused(self) -> None:
+        """Drop ended associations that no series needs; a C-ECHO every minute leaves one each."""
+        used = {key for series in self._series.values() for key in series.associations}
+        self._associations = {
+            key: known for key, known in self._associations.items() if known.ending is Ending.OPEN or key in used
+        }

@@ -14,8 +14,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from node.domain.anatomy import StructureKind
 from node.errors import BundleError, BundleTampered
@@ -73,10 +74,24 @@ class _Manifest(BaseModel):
     version: str = Field(pattern=_LONG_STRING)
     intended_use: str = Field(pattern=r"^[ -~]+$")
     orientation: str = Field(pattern=r"^[RLAPIS]{3}$")
-    labels: dict[int, StructureKind]
+    labels: dict[Annotated[int, Field(ge=1, le=255)], StructureKind] = Field(min_length=1)
     members: tuple[_MemberEntry, ...] = Field(min_length=1)
     evaluation: dict[str, object] = {}
     files: dict[str, str]
+
+    @field_validator("orientation")
+    @classmethod
+    def _names_each_axis_once(cls, orientation: str) -> str:
+        if sorted(orientation.translate(str.maketrans("LPS", "RAI"))) != ["A", "I", "R"]:
+            raise ValueError("an orientation names each patient axis once")
+        return orientation
+
+    @field_validator("labels")
+    @classmethod
+    def _means_each_kind_once(cls, labels: dict[int, StructureKind]) -> dict[int, StructureKind]:
+        if len(set(labels.values())) != len(labels):
+            raise ValueError("two labels mean the same")
+        return labels
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -89,7 +104,10 @@ def load_bundle(folder: Path) -> Bundle:
         manifest = _Manifest.model_validate(json.loads(text))
     except (ValidationError, ValueError) as error:
         raise BundleError(f"{folder / _MANIFEST}: {error}") from error
-    _verify(folder, manifest.files)
+    try:
+        _verify(folder, manifest.files)
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be read: {error.strerror}") from error
     return Bundle(
         name=manifest.name,
         version=manifest.version,

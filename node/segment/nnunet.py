@@ -6,10 +6,7 @@ case. Weights are read with `weights_only=True`, and the network's class comes f
 names classes and nnU-Net imports whatever it names.
 """
 
-import contextlib
-import io
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +36,7 @@ class NnunetEngine:
 
     def __init__(self, bundle: Bundle, settings: ModelSettings) -> None:
         """Load every network. Raises BundleError when a file is not what nnU-Net expects."""
-        with _quiet():
-            import torch  # noqa: PLC0415 - seconds of import that commands without a network need not pay
+        import torch  # noqa: PLC0415 - seconds of import that commands without a network need not pay
 
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -83,10 +79,9 @@ class NnunetEngine:
     @staticmethod
     def _answer(predictor: Any, image: Probabilities, spacing_mm: tuple[float, float, float]) -> Probabilities:
         try:
-            with _quiet():
-                _, probabilities = predictor.predict_single_npy_array(
-                    image, {"spacing": list(spacing_mm)}, save_or_return_probabilities=True
-                )
+            _, probabilities = predictor.predict_single_npy_array(
+                image, {"spacing": list(spacing_mm)}, save_or_return_probabilities=True
+            )
         except (RuntimeError, MemoryError, ValueError, IndexError) as error:
             raise EngineError(f"the network failed: {type(error).__name__}: {error}") from error
         return np.asarray(probabilities, dtype=np.float32)
@@ -94,10 +89,9 @@ class NnunetEngine:
 
 def _load_member(member: Member, device: Any, *, mirroring: bool) -> Any:
     """Return nnU-Net's predictor with the member's networks, built from its plans."""
-    with _quiet():
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
-        from nnunetv2.utilities.get_network_from_plans import get_network_from_plans  # noqa: PLC0415
-        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: PLC0415
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
+    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans  # noqa: PLC0415
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: PLC0415
 
     dataset = _read_json(member.folder / "dataset.json")
     plans = PlansManager(_read_json(member.folder / "plans.json"))
@@ -151,11 +145,3 @@ def _read_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise BundleError(f"{path}: not JSON") from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Keep nnU-Net's prints and warnings off the terminal: standard output belongs to the command's answer."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
 
 from node.domain.geometry import turn
@@ -28,9 +30,6 @@ def prepare(folder: Path, seed: int, plans: Json, dataset: Json) -> None:
     Writes `SEED_image.npy` float16 and `SEED_labels.npy` uint8, both (slices, rows, columns). The 2d configuration
     sees the same slices: it differs only in leaving the slice distance alone.
     """
-    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor  # noqa: PLC0415, RUF100
-    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: PLC0415, RUF100
-
     image, labels, spacing = oriented(seed)
     manager = PlansManager(plans)
     data, truth, _ = DefaultPreprocessor(verbose=False).run_case_npy(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from numpy.typing import NDArray
 
 from node.train.cases import oriented
@@ -19,8 +20,6 @@ class OfficialEnsemble:
     """The mean of the softmax outputs of both configurations, each from the official `nnUNetPredictor`."""
 
     def __init__(self, bundle: Path) -> None:
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415, RUF100
-
         self._predictors = {}
         for configuration in CONFIGURATIONS:
             predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)

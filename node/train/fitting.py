@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from torch import nn
 
 from node.train.cases import Cases, vary
@@ -58,8 +59,6 @@ class Member:
 
 def build(plans: Json, configuration: str) -> nn.Module:
     """Return the untrained network that the plans describe, as nnU-Net builds it, without deep supervision."""
-    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans  # noqa: PLC0415, RUF100
-
     described = plans["configurations"][configuration]["architecture"]
     network: nn.Module = get_network_from_plans(
         described["network_class_name"],

@@ -1,0 +1,82 @@
+"""Pauses after failures."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.deliver.backoff import Backoff
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_key_that_never_failed_does_not_wait():
+    assert Backoff(delay_s=5, cap_s=900, clock=Clock()).wait_s("a") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("failures", "least", "most"),
+    [
+        (1, 2.5, 5),
+        (2, 5, 10),
+        (3, 10, 20),
+        (7, 160, 320),
+        (8, 320, 640),
+        (9, 450, 900),
+        (50, 450, 900),
+        (5000, 450, 900),
+    ],
+)
+def test_each_failure_doubles_the_pause_up_to_the_cap(failures, least, most):
+    backoff = Backoff(delay_s=5, cap_s=900, clock=Clock())
+    for _ in range(failures):
+        backoff.failed("a")
+    assert least <= backoff.wait_s("a") <= most
+
+
+def test_pauses_are_spread():
+    backoff = Backoff(delay_s=100, cap_s=100, clock=Clock())
+    waits = set()
+    for _ in range(20):
+        backoff.failed("a")
+        waits.add(backoff.wait_s("a"))
+    assert len(waits) > 10
+
+
+def test_a_success_forgets_the_failures_of_its_key_only():
+    backoff = Backoff(delay_s=5, cap_s=900, clock=Clock())
+    for key in ("a", "a", "a", "b"):
+        backoff.failed(key)
+    backoff.succeeded("a")
+    backoff.succeeded("never failed")
+    assert backoff.wait_s("a") == 0.0
+    assert 2.5 <= backoff.wait_s("b") <= 5
+    backoff.failed("a")
+    assert 2.5 <= backoff.wait_s("a") <= 5
+
+
+def test_the_end_of_a_pause_is_not_a_success():
+    clock = Clock()
+    backoff = Backoff(delay_s=5, cap_s=900, clock=clock)
+    backoff.failed("a")
+    clock.now += 5
+    assert backoff.wait_s("a") == 0.0
+    backoff.failed("a")
+    assert 5 <= backoff.wait_s("a") <= 10
+
+
+@given(delay_s=st.floats(0.01, 1e4), cap_s=st.floats(0.01, 1e4), failures=st.integers(1, 100), passed=st.floats(0, 1e5))
+def test_no_wait_is_negative_or_longer_than_the_cap(delay_s, cap_s, failures, passed):
+    clock = Clock()
+    backoff = Backoff(delay_s=delay_s, cap_s=cap_s, clock=clock)
+    for _ in range(failures):
+        backoff.failed("a")
+    told = backoff.wait_s("a")
+    assert 0 < told <= cap_s + 1e-6
+    clock.now += passed
+    assert backoff.wait_s("a") == pytest.approx(max(0.0, told - passed), abs=1e-6)

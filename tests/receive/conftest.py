@@ -1,0 +1,114 @@
+"""A spool with a record of its reports, and a listener on a free loopback port."""
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
+from pynetdicom.transport import ThreadedAssociationServer
+
+from node.domain.arrivals import Arrival, Quarantined
+from node.receive.listener import Listener
+from node.receive.spool import Spool
+from node.receive.traffic import Ending, Traffic
+from node.settings import NodeSettings, ReceiveSettings
+
+
+class Reports:
+    """A journal in memory: remembers what it is told, and says whether it was new. `fault` is raised instead."""
+
+    def __init__(self) -> None:
+        self.taken: list[Arrival | Quarantined] = []
+        self.fault: Exception | None = None
+        self.before: Callable[[Arrival | Quarantined], None] = lambda taken: None
+
+    def __call__(self, taken: Arrival | Quarantined) -> bool:
+        self.before(taken)
+        if self.fault is not None:
+            raise self.fault
+        known = {item.digest for item in self.taken}
+        self.taken.append(taken)
+        return taken.digest not in known
+
+
+class WatchedTraffic(Traffic):
+    """Traffic that tells when an association has ended."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self.endings: list[Ending] = []
+        self.told = threading.Condition()
+
+    def ended(self, association: int, ending: Ending) -> None:
+        super().ended(association, ending)
+        with self.told:
+            self.endings.append(ending)
+            self.told.notify_all()
+
+    def wait_for_endings(self, count: int) -> None:
+        with self.told:
+            assert self.told.wait_for(lambda: len(self.endings) >= count, 20)
+
+
+class Desk:
+    """A listener with everything behind it."""
+
+    def __init__(self, state_dir: Path, **receive: object) -> None:
+        self.state_dir = state_dir
+        self.reports = Reports()
+        self.traffic = WatchedTraffic(lambda: 0.0)
+        self.spool = Spool(state_dir, self.reports)
+        node = NodeSettings(state_dir=state_dir, port=0)
+        self.listener = Listener(node, ReceiveSettings(**receive), self.spool.take, self.traffic)
+        self.port = self.listener.start()
+
+    def call(self, *contexts: tuple[str, str], calling: str = "PACS"):
+        """Open an association that offers `contexts`, MR images and C-ECHO unless told otherwise."""
+        ae = AE(ae_title=calling)
+        for abstract, syntax in contexts or (
+            (MRImageStorage, ExplicitVRLittleEndian),
+            (Verification, ExplicitVRLittleEndian),
+        ):
+            ae.add_requested_context(abstract, syntax)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+        return ae.associate("127.0.0.1", self.port, ae_title="CSPINE")
+
+    def files(self) -> list[str]:
+        """Return the files of the state folder, as relative paths."""
+        return sorted(str(path.relative_to(self.state_dir)) for path in self.state_dir.rglob("*") if path.is_file())
+
+
+@pytest.fixture(autouse=True)
+def prompt_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers look for their end every 10 ms, not every 0.5 s."""
+    forever = ThreadedAssociationServer.serve_forever
+    monkeypatch.setattr(
+        ThreadedAssociationServer, "serve_forever", functools.partialmethod(forever, poll_interval=0.01)
+    )
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    opened: list[Desk] = []
+
+    def make(**receive: object) -> Desk:
+        opened.append(Desk(tmp_path / "state", **receive))
+        return opened[-1]
+
+    yield make
+    for desk in opened:
+        desk.listener.stop()
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    return open_desk()
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()

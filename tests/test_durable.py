@@ -1,0 +1,131 @@
+"""Durable writes: whole files or none, in the order that survives a power cut."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from node import durable
+from node.durable import make_folder_durably, write_durably
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_chunks_are_written_one_after_the_other_and_nothing_else_is_left(tmp_path):
+    write_durably(tmp_path / "a", [b"one ", memoryview(b"two"), b""])
+    assert (tmp_path / "a").read_bytes() == b"one two"
+    assert names(tmp_path) == ["a"]
+
+
+def test_missing_folders_are_made(tmp_path):
+    write_durably(tmp_path / "x" / "y" / "z" / "a", [b"1"])
+    assert (tmp_path / "x" / "y" / "z" / "a").read_bytes() == b"1"
+
+
+def test_a_file_that_exists_is_replaced_and_its_open_readers_keep_the_old_bytes(tmp_path):
+    write_durably(tmp_path / "a", [b"old"])
+    with (tmp_path / "a").open("rb") as reader:
+        write_durably(tmp_path / "a", [b"new and longer"])
+        assert reader.read() == b"old"
+    assert (tmp_path / "a").read_bytes() == b"new and longer"
+
+
+def test_only_the_owner_may_read_the_file(tmp_path):
+    write_durably(tmp_path / "a", [b"1"])
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+def failing_chunks():
+    yield b"half"
+    raise OSError(28, "No space left on device")
+
+
+def test_a_failure_while_writing_leaves_the_old_file_and_no_temporary_one(tmp_path):
+    write_durably(tmp_path / "a", [b"old"])
+    with pytest.raises(OSError, match="No space left"):
+        write_durably(tmp_path / "a", failing_chunks())
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failure_of_fsync_or_rename_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch, call):
+    def fail(*_arguments):
+        raise OSError(5, "Input/output error")
+
+    write_durably(tmp_path / "a", [b"old"])
+    if call == "fsync":
+        monkeypatch.setattr(os, "fsync", fail)
+    else:
+        monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_durably(tmp_path / "a", [b"new"])
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_an_interrupt_leaves_no_temporary_file(tmp_path):
+    def interrupted():
+        yield b"half"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_durably(tmp_path / "a", interrupted())
+    assert names(tmp_path) == []
+
+
+def test_the_file_is_on_the_disk_before_its_name_and_its_name_before_the_return(tmp_path, monkeypatch):
+    calls: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def recorded_fsync(descriptor):
+        target = Path(f"/proc/self/fd/{descriptor}").resolve()
+        calls.append(f"fsync {'folder ' + target.name if target.is_dir() else 'file'}")
+        fsync(descriptor)
+
+    def recorded_replace(self, target):
+        calls.append(f"rename to {Path(target).name}")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(Path, "replace", recorded_replace)
+    (tmp_path / "state").mkdir()
+    write_durably(tmp_path / "state" / "spool" / "series" / "a", [b"1"])
+    assert calls == ["fsync folder state", "fsync folder spool", "fsync file", "rename to a", "fsync folder series"]
+
+
+def test_a_folder_where_a_file_lies_is_an_os_error(tmp_path):
+    (tmp_path / "x").write_bytes(b"")
+    with pytest.raises(OSError):
+        write_durably(tmp_path / "x" / "a", [b"1"])
+
+
+def test_a_thread_waits_for_the_folder_that_another_is_putting_on_the_disk(tmp_path, monkeypatch):
+    reached, go_on, second_done = threading.Event(), threading.Event(), threading.Event()
+    fsync_folder = durable.fsync_folder
+
+    def held(folder):
+        reached.set()
+        assert go_on.wait(20)
+        fsync_folder(folder)
+
+    def second():
+        make_folder_durably(tmp_path / "series")
+        second_done.set()
+
+    monkeypatch.setattr(durable, "fsync_folder", held)
+    threads = [
+        threading.Thread(target=make_folder_durably, args=[tmp_path / "series"]),
+        threading.Thread(target=second),
+    ]
+    threads[0].start()
+    assert reached.wait(20)
+    threads[1].start()
+    assert not second_done.wait(0.1)
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert second_done.is_set()

@@ -1,0 +1,169 @@
+"""The recipe writes what nnU-Net's own predictor loads; the starter bundle is what its manifest says."""
+
+import hashlib
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import node.segment
+from node.domain.geometry import turn
+from node.train import cases, phantom
+from node.train.cases import ORIENTATION, Cases, vary
+from node.train.evaluation import OfficialEnsemble, dice
+from node.train.fitting import build, segmentation_loss
+from node.train.modelcard import write_card
+from node.train.plans import plans
+from node.train.recipe import Recipe, TrainingReport, train
+
+STARTER = Path(node.segment.__file__).parent / "starter"
+MEMBERS = {"2d": "nnUNetTrainer__nnUNetPlans__2d", "3d_fullres": "nnUNetTrainer__nnUNetPlans__3d_fullres"}
+SPACING_MM = (3.75, 1.6, 1.6)
+
+TINY = Recipe(
+    cases=2,
+    validation_cases=1,
+    test_cases=1,
+    steps=2,
+    workers=0,
+    snapshots=1,
+    features_2d=(4, 8, 8),
+    features_3d=(4, 8, 8),
+    patch_2d=(64, 64),
+    patch_3d=(8, 64, 64),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingReport:
+    """A bundle of two tiny networks after two steps each, on phantoms of 8 x 128 x 128."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cases, "generate", partial(phantom.generate, shape=(8, 128, 128), spacing_mm=SPACING_MM))
+        return train(tmp_path_factory.mktemp("bundle"), TINY)
+
+
+def digests_of(bundle: Path) -> dict[str, str]:
+    return {
+        path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(bundle.rglob("*"))
+        if path.is_file() and path.name != "bundle.json"
+    }
+
+
+def test_the_official_predictor_loads_and_runs_what_the_recipe_wrote(trained: TrainingReport) -> None:
+    image = np.random.default_rng(0).normal(100.0, 20.0, (6, 70, 66)).astype(np.float32)
+    found = OfficialEnsemble(trained.out).probabilities(image, list(SPACING_MM))
+    assert set(found) == {"2d", "3d_fullres", "ensemble"}
+    for shares in found.values():
+        assert shares.shape == (3, 6, 70, 66)
+        assert shares.sum(axis=0) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(("configuration", "mirrors"), [("2d", None), ("3d_fullres", (0,))])
+def test_a_checkpoint_holds_plain_values_and_half_precision_tensors(
+    trained: TrainingReport, configuration: str, mirrors: tuple[int, ...] | None
+) -> None:
+    path = trained.out / MEMBERS[configuration] / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    assert checkpoint["trainer_name"] == "nnUNetTrainer"
+    assert checkpoint["init_args"]["configuration"] == configuration
+    assert checkpoint["inference_allowed_mirroring_axes"] == mirrors
+    assert {tensor.dtype for tensor in checkpoint["network_weights"].values()} == {torch.float16}
+
+
+def test_the_manifest_names_every_file_with_its_digest(trained: TrainingReport) -> None:
+    text = (trained.out / "bundle.json").read_text(encoding="utf-8")
+    manifest = json.loads(text)
+    assert text == json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    assert manifest["files"] == digests_of(trained.out)
+    assert manifest["format"] == 1
+    assert manifest["orientation"] == "RSP"
+    assert manifest["labels"] == {"1": "vertebral_body", "2": "intervertebral_disc"}
+    assert [member["folder"] for member in manifest["members"]] == list(MEMBERS.values())
+
+
+def test_dataset_json_spells_the_labels_as_cspineseg_does(trained: TrainingReport) -> None:
+    dataset = json.loads((trained.out / MEMBERS["2d"] / "dataset.json").read_text(encoding="utf-8"))
+    assert dataset["labels"] == {"background": 0, "vertebrae": 1, "inter-vetebral disc": 2}
+    assert dataset["channel_names"] == {"0": "T2"}
+    assert dataset["file_ending"] == ".nii.gz"
+
+
+def test_the_report_counts_the_steps(trained: TrainingReport) -> None:
+    assert {name: done["steps"] for name, done in trained.fitted.items()} == {"2d": 2, "3d_fullres": 2}
+    assert trained.evaluation["volumes"] == 1
+
+
+def test_training_arrays_grow_to_the_right_to_the_head_and_to_the_back() -> None:
+    drawn = phantom.generate(4, shape=(6, 64, 64), spacing_mm=(4.0, 3.0, 3.0))
+    _, grid = turn(drawn.image, drawn.grid, ORIENTATION)
+    assert grid.orientation() == "RSP"
+
+
+def test_a_patch_is_padded_with_zeros_where_the_volume_ends(tmp_path: Path) -> None:
+    np.save(tmp_path / "0_image.npy", np.ones((3, 10, 10), np.float16))
+    np.save(tmp_path / "0_labels.npy", np.ones((3, 10, 10), np.uint8))
+    image, labels = Cases(tmp_path, range(1)).patch(np.random.default_rng(0), (5, 8, 12))
+    assert image.shape == labels.shape == (5, 8, 12)
+    assert image.sum() == labels.sum() == 3 * 8 * 10
+    assert (image[0] == 0).all()
+    assert (image[:, :, 0] == 0).all()
+
+
+def test_variation_keeps_the_order_of_brightness() -> None:
+    ramp = np.linspace(-1.0, 4.0, 50, dtype=np.float32)
+    for seed in range(20):
+        assert (np.diff(vary(np.random.default_rng(seed), ramp)) > 0).all()
+
+
+def test_the_loss_is_nearly_zero_for_the_truth_and_not_for_its_opposite() -> None:
+    truth = torch.tensor([[[0, 1], [2, 0]]])
+    right = 20.0 * torch.nn.functional.one_hot(truth, 3).permute(0, 3, 1, 2).float()
+    assert segmentation_loss(right, truth).item() < 0.01
+    assert segmentation_loss(-right, truth).item() > 1.0
+
+
+@pytest.mark.parametrize(
+    ("found", "truth", "expected"),
+    [([1, 1, 0], [1, 1, 0], 1.0), ([1, 0, 0], [1, 1, 1], 0.5), ([0, 0, 0], [0, 0, 0], 1.0), ([1, 0], [0, 1], 0.0)],
+)
+def test_dice_of_label_one(found: list[int], truth: list[int], expected: float) -> None:
+    assert dice(np.array(found), np.array(truth), 1) == pytest.approx(expected)
+
+
+def test_the_starter_files_match_their_digests() -> None:
+    manifest = json.loads((STARTER / "bundle.json").read_text(encoding="utf-8"))
+    assert manifest["files"] == digests_of(STARTER)
+    assert "MODEL_CARD.md" in manifest["files"]
+
+
+def test_the_starter_is_small() -> None:
+    assert sum(path.stat().st_size for path in STARTER.rglob("*") if path.is_file()) < 6_300_000
+
+
+@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
+def test_the_starter_weights_load_without_unpickling_code_and_fit_their_plans(configuration: str) -> None:
+    folder = STARTER / MEMBERS[configuration]
+    weights = torch.load(folder / "fold_0" / "checkpoint_final.pth", weights_only=True)["network_weights"]
+    described = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
+    build(described, configuration).load_state_dict(weights)
+
+
+def test_the_default_recipe_describes_the_starter() -> None:
+    recipe = Recipe()
+    described = json.loads((STARTER / MEMBERS["2d"] / "plans.json").read_text(encoding="utf-8"))
+    assert described == plans(recipe.features_2d, recipe.features_3d, recipe.patch_2d, recipe.patch_3d)
+
+
+def test_the_model_card_states_the_figures_of_the_manifest(tmp_path: Path) -> None:
+    manifest = json.loads((STARTER / "bundle.json").read_text(encoding="utf-8"))
+    card = (STARTER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    stated = {float(mean) for mean in re.findall(r"\| (\d\.\d{4}) \| \d\.\d{4} \|", card)}
+    measured = {scores["mean"] for kinds in manifest["evaluation"]["dice"].values() for scores in kinds.values()}
+    assert stated == measured
+    write_card(tmp_path, manifest["evaluation"], manifest["version"])
+    assert (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8") == card
