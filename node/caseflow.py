@@ -76,7 +76,10 @@ class Caseflow:
     def close(self) -> int:
         """Open a case for every series that is complete; return how many."""
         closed = 0
-        for series in self._journal.arrivals.open_series():
+        now_s = self._clock()
+        open_series = self._journal.arrivals.open_series()
+        self._traffic.retain({series.series_uid for series in open_series}, now_s)
+        for series in open_series:
             state = completeness(self._traffic.of(series.series_uid), self._clock(), self._settings.completeness)
             if isinstance(state, Complete):
                 closed += self._close_one(series, partial=state.partial)
@@ -125,7 +128,6 @@ class Caseflow:
         )
         if case_id is None:
             return False
-        self._traffic.forget(series.series_uid)
         get_logger().info(
             f"case {state.value}",
             case=case_id,
@@ -228,19 +230,22 @@ class Caseflow:
                 (backoff.failed if answer.error and answer.error.retryable else backoff.succeeded)(case)
             backoff.succeeded(_WAY)
         except DeliveryError as error:
-            backoff.failed(_WAY)
+            if error.retryable:
+                backoff.failed(_WAY)
             for delivery in open_deliveries.values():
-                self._journal.deliveries.record_failed(delivery, error.code, str(error))
+                self._record_error(delivery, error)
             get_logger().warning("destination failed", destination=name, code=error.code)
 
     def _record(self, delivery: Delivery, answer: Answer) -> None:
-        journal = self._journal.deliveries
         if answer.error is None:
-            journal.record_delivered(delivery, answer.note)
-        elif answer.error.retryable:
-            journal.record_failed(delivery, answer.error.code, str(answer.error))
+            self._journal.deliveries.record_delivered(delivery, answer.note)
         else:
-            journal.record_refused(delivery, answer.error.code, str(answer.error))
+            self._record_error(delivery, answer.error)
+
+    def _record_error(self, delivery: Delivery, error: DeliveryError) -> None:
+        journal = self._journal.deliveries
+        record = journal.record_failed if error.retryable else journal.record_refused
+        record(delivery, error.code, str(error))
 
     def _paths(self, instances: Sequence[StoredInstance]) -> list[Path]:
         return [self._settings.node.state_dir / instance.path for instance in instances]

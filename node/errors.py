@@ -33,7 +33,8 @@ the same work may succeed later, `exit_code` is what a command returns (the numb
     |   +-- NodeAlreadyRunning        another process owns this journal
     +-- DeliveryError                 an object did not reach its destination
         +-- PeerUnreachable           no association could be made
-        +-- AssociationRefused        the peer said no to the association or to its contexts
+        +-- AssociationRefused        the peer said no to the association
+        +-- ContextsRefused           the peer takes none of the SOP Classes that were offered
         +-- StoreFailed               the peer answered a C-STORE with a failure that may pass
         +-- StoreRefused              the peer will never take this object
 
@@ -237,9 +238,16 @@ class PeerUnreachable(DeliveryError):
 
 
 class AssociationRefused(DeliveryError):
-    """The peer said no to the association or to the presentation contexts."""
+    """The peer said no to the association."""
 
     code = "association-refused"
+
+
+class ContextsRefused(DeliveryError):
+    """The peer takes none of the SOP Classes, or none of their encodings, that were offered (PS3.8 7.1.1.13)."""
+
+    code = "contexts-refused"
+    retryable = False
 
 
 class StoreFailed(DeliveryError):

@@ -97,7 +97,7 @@ def _timing(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
         ("EchoTime", "echo-time", header.echo_time_ms, rules.minimum_echo_time_ms),
         ("RepetitionTime", "repetition-time", header.repetition_time_ms, rules.minimum_repetition_time_ms),
     ):
-        if least is None:
+        if least == 0:
             continue
         if value is None:
             yield Reason(code=code, text=f"{keyword} is missing, at least {least:g} ms is asked for")
@@ -107,16 +107,16 @@ def _timing(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
 
 def _fat_suppression(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
     """Compare what the scanner says of fat suppression: ScanOptions FS, or an inversion pulse (PS3.3 C.8.3.1)."""
-    if rules.fat_suppressed is None:
+    if rules.fat_suppression == "any":
         return
     signs = []
     if {"FS", "FATSAT", "SPIR", "SPAIR"} & {option.upper() for option in header.scan_options}:
         signs.append("ScanOptions holds fat saturation")
     if "IR" in {value.upper() for value in header.scanning_sequence} or header.inversion_time_ms:
         signs.append("the sequence is an inversion recovery")
-    if signs and not rules.fat_suppressed:
+    if signs and rules.fat_suppression == "absent":
         yield Reason(code="fat-suppressed", text=" and ".join(signs))
-    if not signs and rules.fat_suppressed:
+    if not signs and rules.fat_suppression == "present":
         yield Reason(code="fat-not-suppressed", text="nothing in the header says that fat is suppressed")
 
 

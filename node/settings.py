@@ -132,18 +132,18 @@ class Rules(Section):
     #: A StudyDescription, SeriesDescription or ProtocolName that names one of these, and none of `region`, refuses.
     other_region: tuple[Pattern, ...] = (
         r"lumb|lomb",
-        r"\bl[ _-]?spine",
-        r"\blws",
+        r"(?<![a-z])l[ _-]?spine",
+        r"lws",
         r"thora[ck]",
-        r"\bt[ _-]?spine",
-        r"\bbws",
+        r"(?<![a-z])t[ _-]?spine",
+        r"bws",
         r"sacr",
         r"brain",
-        r"\bhead\b",
+        r"(?<![a-z])head(?![a-z])",
         r"kopf",
         r"pelvi",
         r"abdom",
-        r"\bhip\b",
+        r"(?<![a-z])hips?(?![a-z])",
         r"knee",
         r"shoulder",
     )
@@ -171,11 +171,11 @@ class Rules(Section):
     plane: Literal["sagittal", "coronal", "axial", "any"] = "sagittal"
     #: Largest angle between the slice normal and the axis that the plane is named for.
     maximum_tilt_deg: Annotated[float, Field(strict=True, ge=0, lt=45)] = 30
-    #: None asks nothing; so it is below.
-    minimum_echo_time_ms: Annotated[float, Field(strict=True, ge=0)] | None = 60
-    minimum_repetition_time_ms: Annotated[float, Field(strict=True, ge=0)] | None = 1500
-    #: False refuses fat saturation and inversion recovery.
-    fat_suppressed: StrictBool | None = False
+    #: 0 asks nothing; so it is below.
+    minimum_echo_time_ms: Annotated[float, Field(strict=True, ge=0)] = 60
+    minimum_repetition_time_ms: Annotated[float, Field(strict=True, ge=0)] = 1500
+    #: By fat saturation or inversion recovery: whether it must be absent or present.
+    fat_suppression: Literal["absent", "present", "any"] = "absent"
     minimum_slices: Annotated[int, Field(strict=True, ge=2)] = 5
 
 

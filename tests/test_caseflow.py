@@ -14,7 +14,7 @@ from pydicom.uid import JPEG2000Lossless
 
 from node.caseflow import Caseflow
 from node.deliver.destination import Answer, Parcel
-from node.errors import BundleError, EngineError, PeerUnreachable, StoreFailed, StoreRefused
+from node.errors import BundleError, ContextsRefused, EngineError, PeerUnreachable, StoreFailed, StoreRefused
 from node.journal.journal import Journal
 from node.journal.overview import events, overview
 from node.receive.spool import Received, Spool
@@ -43,7 +43,7 @@ class Shelf:
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Answer]:
         for parcel in parcels:
             fault = self.faults.pop(0) if self.faults else None
-            if isinstance(fault, PeerUnreachable):
+            if isinstance(fault, PeerUnreachable | ContextsRefused):
                 raise fault
             if fault is None:
                 self.taken.append(parcel.sop_instance_uid)
@@ -338,6 +338,14 @@ def test_an_object_that_is_refused_for_good_is_not_sent_for_ever(node: Node, fil
     [case] = node.cases()
     assert case["state"] == "undelivered"
     assert [(item["kind"], item["state"]) for item in case["objects"]] == [("SEG", "refused"), ("SR", "delivered")]
+    assert node.flow.deliver("archive") is None
+
+
+def test_a_destination_that_takes_no_such_object_ends_the_case_undelivered(node: Node, files: list[Path]) -> None:
+    node.shelf.faults = [ContextsRefused("none of the presentation contexts")]
+    node.receive(files)
+    node.settle()
+    assert node.cases()[0]["state"] == "undelivered"
     assert node.flow.deliver("archive") is None
 
 

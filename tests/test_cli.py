@@ -158,7 +158,12 @@ def test_the_nifti_image_is_laid_out_as_dcm2niix_lays_it_out(
 def test_a_refused_series_is_told_with_its_reasons_and_exits_65(tmp_path: Path, head_t1: Path) -> None:
     said = answer("segment", head_t1, "--out", tmp_path, code=65)
     assert said["series"][0]["state"] == "refused"
-    assert [reason["code"] for reason in said["series"][0]["reasons"]] == ["region", "echo-time", "fat-suppressed"]
+    assert [reason["code"] for reason in said["series"][0]["reasons"]] == [
+        "region",
+        "other-region",
+        "echo-time",
+        "fat-suppressed",
+    ]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -218,15 +218,15 @@ def test_any_plane_is_any_plane():
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        (Rules(fat_suppressed=True, exclude_description=()), ["fat-not-suppressed"]),
-        (Rules(fat_suppressed=None), []),
+        (Rules(fat_suppression="present", exclude_description=()), ["fat-not-suppressed"]),
+        (Rules(fat_suppression="any"), []),
         (Rules(study_description=("knee",)), ["study-description"]),
         (Rules(study_description=("KNEE", "hws")), []),
         (Rules(series_description=(r"^t1",)), ["series-description"]),
         (Rules(region=()), []),
         (Rules(exclude_description=("tse",)), ["excluded-description"]),
         (Rules(exclude_description=()), []),
-        (Rules(minimum_echo_time_ms=None, minimum_repetition_time_ms=None), []),
+        (Rules(minimum_echo_time_ms=0, minimum_repetition_time_ms=0), []),
         (Rules(modality="CT"), ["modality"]),
     ],
 )
@@ -235,7 +235,7 @@ def test_an_administrator_can_ask_for_something_else(rules, expected):
 
 
 def test_fat_suppression_can_be_asked_for():
-    assert codes(replace(SIEMENS, scan_options=("FS",)), Rules(fat_suppressed=True)) == []
+    assert codes(replace(SIEMENS, scan_options=("FS",)), Rules(fat_suppression="present")) == []
 
 
 def test_every_refusal_has_a_code_and_a_sentence_with_its_route_and_never_a_received_text():

@@ -1,6 +1,9 @@
 """The node as it runs in a hospital: a process, DCMTK's storescu before it, Orthanc behind it."""
 
 import io
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +76,7 @@ def test_the_head_t1_series_is_refused_with_reasons_and_stays_in_the_spool(
         assert storescu(node, files).returncode == 0
         node.until_cases("rejected")
         codes = [reason["code"] for reason in node.cases()[0]["reasons"]]
-    assert codes == ["region", "echo-time", "fat-suppressed"]
+    assert codes == ["region", "other-region", "echo-time", "fat-suppressed"]
     assert len(list((node.state_dir / "spool").rglob("*.dcm"))) == len(files) == 192
     assert results(orthanc, pydicom.dcmread(files[0]).StudyInstanceUID) == {}
 
@@ -134,11 +137,8 @@ def test_no_name_of_a_patient_reaches_the_log(tmp_path: Path, orthanc: Orthanc, 
 
 def test_a_second_node_over_the_same_state_is_refused(tmp_path: Path, orthanc: Orthanc) -> None:
     with serving(tmp_path, orthanc.peer) as node:
-        second = Node(folder=tmp_path, archive=orthanc.peer, port=free_port())
-        with pytest.raises(AssertionError, match="node-already-running"):
-            second.start()
-        assert second.process is not None
-        assert second.process.wait() == 75
-        assert second.process.stdout is not None
-        second.process.stdout.close()
+        command = [sys.executable, "-m", "node", "serve", "--config", str(tmp_path / "cspine-node.toml"), "--json"]
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
         assert node.stop() == 0
+    assert second.returncode == 75
+    assert json.loads(second.stdout)["error"]["code"] == "node-already-running"

@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
             {"route": [{"name": "a"}, {"name": "b", "accept": {"exclude_description": ["*"]}}]},
             "route[1].accept.exclude_description[0]: not a regular expression",
         ),
-        ({"route": [{"name": "a", "accept": {"fat_suppressed": 0}}]}, "route[0].accept.fat_suppressed: "),
+        ({"route": [{"name": "a", "accept": {"fat_suppression": 0}}]}, "route[0].accept.fat_suppression: "),
         ({"route": [{"name": "a"}, {"name": "a"}]}, "route[1].name: 'a' stands there twice"),
         ({"destination": [ARCHIVE, ARCHIVE]}, "destination[1].name: 'archive' stands there twice"),
         (

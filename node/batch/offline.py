@@ -17,7 +17,7 @@ from node.domain.series import Series
 from node.errors import InputError, NodeError
 from node.pipeline import Segmenter, run_case
 from node.receive.archive import unpack
-from node.receive.headers import digest_of_data_set, read_identity
+from node.receive.headers import digest_of_file, read_identity
 from node.select import Rejected, select
 from node.settings import Settings
 
@@ -160,7 +160,7 @@ def _outcome(
 
 def _content_digest(series: Series) -> Digest:
     paths = {frame.sop_instance_uid: frame.path for frame in series.frames}
-    return set_digest({uid: digest_of_data_set(path) for uid, path in paths.items()})
+    return set_digest({uid: digest_of_file(path) for uid, path in paths.items()})
 
 
 def _write_table(outcomes: Sequence[Outcome], out: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pynetdicom import AE, _config
 from pynetdicom.presentation import build_context
 
-from node.errors import AssociationRefused, PeerUnreachable
+from node.errors import AssociationRefused, ContextsRefused, PeerUnreachable
 
 _config.LOG_HANDLER_LEVEL = "none"
 
@@ -29,7 +29,7 @@ class Peer:
 def associate(peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Any]:
     """Open an association that offers `contexts`, (abstract syntax, transfer syntaxes) each, and release it after.
 
-    Raises PeerUnreachable or AssociationRefused.
+    Raises PeerUnreachable, AssociationRefused or ContextsRefused.
     """
     ae = AE(ae_title=peer.calling_ae_title)
     ae.connection_timeout = peer.timeout_s
@@ -46,7 +46,7 @@ def associate(peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> Iter
         if association.is_rejected:
             raise AssociationRefused(f"{who} rejected the association")
         if association.is_aborted and association.acceptor.primitive is not None:
-            raise AssociationRefused(f"{who} accepts none of the presentation contexts")
+            raise ContextsRefused(f"{who} accepts none of the presentation contexts")
         raise PeerUnreachable(f"{who} does not answer")
     _hold_reactor_while_sending(association)
     try:

@@ -87,7 +87,8 @@ def _running_node(scratch: Path, archive: Archive, *, all_series: bool) -> Itera
 def _config(scratch: Path, port: int, archive: Archive, *, all_series: bool) -> str:
     open_rules = (
         '[route.accept]\nregion = []\nexclude_description = []\nexclude_image_type = []\nplane = "any"\n'
-        "minimum_echo_time_ms = 0\nminimum_repetition_time_ms = 0\nminimum_slices = 2\n"
+        'minimum_echo_time_ms = 0\nminimum_repetition_time_ms = 0\nfat_suppression = "any"\nminimum_slices = 2\n'
+        "other_region = []\n"
     )
     return (
         f'[node]\nstate_dir = "{scratch / "state"}"\nae_title = "{_AE_TITLE}"\nport = {port}\n'

@@ -116,7 +116,7 @@ class CaseJournal:
                 ).scalar_one()
                 for destination in destinations:
                     connection.execute(insert(schema.delivery).values(self._delivery(object_id, destination)))
-            self._move(connection, claim.case_id, CaseState.SENDING, owner=None)
+            self._move(connection, claim.case_id, CaseState.SENDING, owner=None, reasons=[])
             if not destinations or not objects:
                 self._move(connection, claim.case_id, CaseState.DELIVERED)
         return True

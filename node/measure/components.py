@@ -29,9 +29,9 @@ def split(segmentation: Segmentation, grid: Grid) -> tuple[NDArray[np.uint16], t
     for label, kind in sorted(segmentation.meanings.items()):
         found = cc3d.connected_components(np.asarray(segmentation.classes == label), connectivity=6)
         sizes = np.bincount(found.ravel())[1:] * grid.voxel_volume_mm3
-        for number, size in enumerate(sizes, start=1):
-            if size >= SPECK_MM3[kind] or size == sizes.max():
-                mask = found == number
+        for index, size in enumerate(sizes):
+            if size >= SPECK_MM3[kind] or index == np.argmax(sizes):
+                mask = found == index + 1
                 pieces.append((_height_mm(mask, grid), kind, mask))
     pieces.sort(key=lambda piece: -piece[0])
     labels = np.zeros(grid.shape, dtype=np.uint16)

@@ -46,6 +46,8 @@ class Identity:
     sop_instance_uid: str
     study_uid: str
     series_uid: str
+    #: Empty where there is no file meta information.
+    transfer_syntax_uid: str
     own_result: bool
 
 
@@ -56,6 +58,7 @@ def read_identity(file_format: bytes) -> Identity:
         try:
             header = pydicom.dcmread(io.BytesIO(file_format), stop_before_pixels=True, specific_tags=list(_WANTED))
             values = {name: str(header.get(name, "") or "") for name in _WANTED}
+            transfer_syntax_uid = str(header.file_meta.get("TransferSyntaxUID", ""))
         except _UNPARSEABLE as error:
             raise NotDicom(f"the data set cannot be parsed: {type(error).__name__}") from error
     missing = [name for name in _WANTED[:4] if not values[name]]
@@ -66,18 +69,24 @@ def read_identity(file_format: bytes) -> Identity:
         sop_instance_uid=parse_uid(values["SOPInstanceUID"]),
         study_uid=parse_uid(values["StudyInstanceUID"]),
         series_uid=parse_uid(values["SeriesInstanceUID"]),
+        transfer_syntax_uid=transfer_syntax_uid,
         own_result=values["ManufacturerModelName"] == MODEL_NAME,
     )
 
 
-def digest_of_data_set(path: Path) -> Digest:
-    """Return the SHA-256 of the data set in a DICOM file, its file meta information (PS3.10 7.1) left out.
+def digest_of(transfer_syntax_uid: str, data_set: bytes) -> Digest:
+    """Return the SHA-256 of a data set and of its encoding: the same bytes mean something else in another one."""
+    return Digest(hashlib.sha256(transfer_syntax_uid.encode() + b"\n" + data_set).hexdigest())
+
+
+def digest_of_file(path: Path) -> Digest:
+    """Return the digest of the data set in a DICOM file, the rest of its file meta information (PS3.10 7.1) left out.
 
     A file that came over the network and the file that was sent have the same digest when their encoding is the same.
     """
     content = path.read_bytes()
-    start = 0
-    if content[128:132] == b"DICM":
-        meta = read_file_meta_info(path)
-        start = _PREAMBLE + _GROUP_LENGTH_ELEMENT + int(meta.FileMetaInformationGroupLength)
-    return Digest(hashlib.sha256(content[start:]).hexdigest())
+    if content[128:132] != b"DICM":
+        return digest_of("", content)
+    meta = read_file_meta_info(path)
+    start = _PREAMBLE + _GROUP_LENGTH_ELEMENT + int(meta.FileMetaInformationGroupLength)
+    return digest_of(str(meta.get("TransferSyntaxUID", "")), content[start:])

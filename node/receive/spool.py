@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.domain.arrivals import Arrival, Quarantined
-from node.domain.identifiers import Digest
 from node.durable import write_durably
 from node.errors import InputError
-from node.receive.headers import read_identity
+from node.receive.headers import digest_of, read_identity
 
 _SPOOL = "spool"
 _QUARANTINE = "quarantine"
@@ -40,15 +39,16 @@ class Spool:
 
         On return the bytes and the report are durable. Raises OSError or JournalError when they are not.
         """
-        taken = self._identify(received, Digest(hashlib.sha256(received.data_set).hexdigest()))
+        taken = self._identify(received)
         write_durably(self._state_dir / taken.path, [received.file_meta, received.data_set])
         return taken if self._report(taken) else None
 
     @staticmethod
-    def _identify(received: Received, digest: Digest) -> Arrival | Quarantined:
+    def _identify(received: Received) -> Arrival | Quarantined:
         try:
             identity = read_identity(received.file_meta + received.data_set)
         except InputError as error:
+            digest = digest_of("", received.file_meta + received.data_set)
             return Quarantined(
                 digest=digest,
                 path=f"{_QUARANTINE}/{digest}.dcm",
@@ -56,6 +56,7 @@ class Spool:
                 text=str(error),
                 calling_ae=received.calling_ae,
             )
+        digest = digest_of(identity.transfer_syntax_uid, received.data_set)
         folder = hashlib.sha256(identity.series_uid.encode()).hexdigest()[:32]
         return Arrival(
             sop_instance_uid=identity.sop_instance_uid,

@@ -1,7 +1,7 @@
 """Who is still sending what: the associations of this process and the series that they carried."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -79,10 +79,15 @@ class Traffic:
                 aborted=any(carrier.ending is Ending.ABORTED for carrier in carriers),
             )
 
-    def forget(self, series_uid: str) -> None:
-        """Drop what is known of a closed series, and the ended associations that no other series needs."""
+    def retain(self, open_series: Collection[str], before_s: float) -> None:
+        """Drop the series that are not open any more, and the ended associations that no other series needs.
+
+        `open_series` was read after `before_s`: a series that is not among them and arrived later is a new arrival.
+        """
         with self._lock:
-            self._series.pop(series_uid, None)
+            self._series = {
+                uid: series for uid, series in self._series.items() if uid in open_series or series.last_s >= before_s
+            }
             self._drop_unused()
 
     def _drop_unused(self) -> None:

@@ -70,7 +70,7 @@ def test_all_series_takes_what_the_route_refuses(tmp_path: Path) -> None:
         data_set.EchoTime, data_set.BodyPartExamined, data_set.StudyDescription = 10, "HEAD", "MR HEAD"
         data_set.save_as(file)
     refused, _ = run([tmp_path / "series"], tmp_path / "out")
-    assert [reason.code for reason in refused.outcomes[0].reasons] == ["region", "echo-time"]
+    assert [reason.code for reason in refused.outcomes[0].reasons] == ["region", "other-region", "echo-time"]
     taken, _ = run([tmp_path / "series"], tmp_path / "out", all_series=True)
     assert taken.outcomes[0].folder is not None
 

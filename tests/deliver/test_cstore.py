@@ -11,7 +11,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittle
 from node.deliver.cstore import CStoreDestination
 from node.deliver.destination import Parcel
 from node.deliver.scu import Peer
-from node.errors import AssociationRefused, PeerUnreachable, StoreFailed, StoreRefused
+from node.errors import AssociationRefused, ContextsRefused, PeerUnreachable, StoreFailed, StoreRefused
 
 OUT_OF_RESOURCES = 0xA700
 
@@ -149,10 +149,13 @@ def test_a_peer_that_accepts_nothing_or_rejects_refuses_the_association(parcels)
     def rejecting(ae):
         ae.require_calling_aet = ["FRIEND"]
 
-    for contexts, configure in (((BOTH[1],), lambda ae: None), (BOTH, rejecting)):
+    for contexts, configure, error in (
+        ((BOTH[1],), lambda ae: None, ContextsRefused),
+        (BOTH, rejecting, AssociationRefused),
+    ):
         with (
             storage_scp(lambda event: 0x0000, contexts, configure=configure) as port,
-            pytest.raises(AssociationRefused),
+            pytest.raises(error),
         ):
             list(destination(port).deliver(parcels[:1]))
 

@@ -11,7 +11,7 @@ from pynetdicom import evt
 from pynetdicom.sop_class import Verification
 
 from node.deliver.scu import Peer, associate, echo
-from node.errors import AssociationRefused, PeerUnreachable
+from node.errors import AssociationRefused, ContextsRefused, PeerUnreachable
 
 MR = [(MRImageStorage, [ExplicitVRLittleEndian])]
 ECHO = [(Verification, (ImplicitVRLittleEndian,))]
@@ -144,7 +144,7 @@ def test_a_rejection_is_refused(attribute):
 def test_a_peer_that_takes_no_context_is_refused():
     with (
         storage_scp(never, ECHO) as port,
-        pytest.raises(AssociationRefused, match="accepts none of the presentation contexts"),
+        pytest.raises(ContextsRefused, match="accepts none of the presentation contexts"),
         associate(peer(port), MR),
     ):
         pass

@@ -8,7 +8,7 @@ from fakes import mr_image, save
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
 from node.errors import InputError, InvalidIdentifier, NotDicom
-from node.receive.headers import digest_of_data_set, read_identity
+from node.receive.headers import digest_of, digest_of_file, read_identity
 
 
 def file_of(ds) -> bytes:
@@ -91,18 +91,20 @@ def test_the_digest_of_a_data_set_leaves_the_file_meta_information_out(tmp_path)
     one, other = mr_image(), mr_image()
     other.file_meta.ImplementationVersionName = "ANOTHER"
     other.file_meta.SourceApplicationEntityTitle = "SCANNER"
-    digests = [digest_of_data_set(save(ds, tmp_path / f"{name}.dcm")) for name, ds in (("a", one), ("b", other))]
+    digests = [digest_of_file(save(ds, tmp_path / f"{name}.dcm")) for name, ds in (("a", one), ("b", other))]
     assert digests[0] == digests[1]
     one.PatientID = "another"
-    assert digest_of_data_set(save(one, tmp_path / "c.dcm")) != digests[0]
+    assert digest_of_file(save(one, tmp_path / "c.dcm")) != digests[0]
 
 
-def test_without_file_meta_information_the_whole_file_is_the_data_set(tmp_path):
+def test_the_digest_of_a_file_is_that_of_its_data_set_and_transfer_syntax(tmp_path):
     content = file_of(mr_image())
-    start = 132 + 12 + mr_image_meta_length(content)
-    (tmp_path / "bare").write_bytes(content[start:])
+    data_set = content[132 + 12 + mr_image_meta_length(content) :]
     (tmp_path / "file").write_bytes(content)
-    assert digest_of_data_set(tmp_path / "bare") == digest_of_data_set(tmp_path / "file")
+    assert digest_of_file(tmp_path / "file") == digest_of("1.2.840.10008.1.2.1", data_set)
+    assert digest_of("1.2.840.10008.1.2.1", data_set) != digest_of("1.2.840.10008.1.2", data_set)
+    (tmp_path / "bare").write_bytes(data_set)
+    assert digest_of_file(tmp_path / "bare") == digest_of("", data_set)
 
 
 def mr_image_meta_length(content: bytes) -> int:

@@ -29,7 +29,7 @@ def test_an_instance_lies_in_the_folder_of_its_series_under_its_digest(tmp_path,
     item = received()
     taken = Spool(tmp_path, reports).take(item)
     assert isinstance(taken, Arrival)
-    digest = hashlib.sha256(item.data_set).hexdigest()
+    digest = hashlib.sha256(b"1.2.840.10008.1.2.1\n" + item.data_set).hexdigest()
     folder = hashlib.sha256(b"1.2.3").hexdigest()[:32]
     assert taken.path == f"spool/{folder}/{digest}.dcm"
     assert taken.digest == digest
@@ -63,7 +63,7 @@ def test_another_content_is_another_file_and_the_first_stays(tmp_path, reports):
 
 def test_rubbish_goes_to_quarantine_with_its_reason(tmp_path, reports):
     taken = Spool(tmp_path, reports).take(Received(file_meta=b"", data_set=b"rubbish", calling_ae="PACS"))
-    digest = hashlib.sha256(b"rubbish").hexdigest()
+    digest = hashlib.sha256(b"\nrubbish").hexdigest()
     assert isinstance(taken, Quarantined)
     assert (taken.path, taken.code, taken.calling_ae) == (f"quarantine/{digest}.dcm", "not-dicom", "PACS")
     assert files(tmp_path) == [taken.path]

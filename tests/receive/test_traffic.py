@@ -84,12 +84,19 @@ def test_a_series_that_this_process_never_saw_has_just_arrived(traffic, clock):
 def test_what_was_forgotten_begins_anew_but_its_open_association_is_still_known(traffic, clock):
     traffic.opened(1)
     traffic.arrived("a", 1)
-    traffic.forget("a")
+    traffic.retain([], before_s=200.0)
     clock.now = 500.0
     traffic.active(1)
     traffic.arrived("a", 1)
     assert traffic.of("a") == Arrivals(first_s=500.0, last_s=500.0, open_association_s=500.0, aborted=False)
-    traffic.forget("never seen")
+
+
+def test_an_arrival_after_the_journal_was_asked_is_not_forgotten(traffic, clock):
+    """The series may have been opened again just after the list of open series was read."""
+    traffic.arrived("a", 1)
+    traffic.retain([], before_s=100.0)
+    clock.now = 130.0
+    assert traffic.of("a").first_s == 100.0
 
 
 def test_an_ended_association_is_kept_as_long_as_a_series_needs_it(traffic):
@@ -97,9 +104,9 @@ def test_an_ended_association_is_kept_as_long_as_a_series_needs_it(traffic):
     traffic.arrived("a", 1)
     traffic.arrived("b", 1)
     traffic.ended(1, Ending.ABORTED)
-    traffic.forget("a")
+    traffic.retain(["b"], before_s=200.0)
     assert traffic.of("b").aborted
-    traffic.forget("b")
+    traffic.retain([], before_s=200.0)
     assert traffic._associations == {}
 
 
@@ -127,7 +134,7 @@ def test_several_threads_may_use_it_at_once(traffic):
             traffic.arrived(f"{number}.{count % 5}", number)
             traffic.of(f"{number}.0")
             traffic.ended(number, Ending.RELEASED)
-            traffic.forget(f"{number}.{count % 3}")
+            traffic.retain([f"{number}.{count % 3}"], before_s=0.0)
 
     threads = [threading.Thread(target=use, args=[number]) for number in range(8)]
     for thread in threads:
