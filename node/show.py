@@ -129,7 +129,7 @@ def overview_text(state: Mapping[str, Any]) -> str:
         table.add_column(name, overflow="fold")
     for case in state["latest_cases"]:
         reasons = [f"{reason['code']}: {reason['text']}" for reason in case["reasons"]]
-        sent = [f"{item['kind']} -> {item['destination']}: {item['state']}" for item in case["objects"]]
+        sent = [_delivery_text(item) for item in case["objects"]]
         table.add_row(
             str(case["id"]), case["state"], case["route"] or "-", case["series_uid"], "\n".join(reasons + sent) or "-"
         )
@@ -142,6 +142,13 @@ def overview_text(state: Mapping[str, Any]) -> str:
         for row in state["latest_quarantined"]
     )
     return "\n".join(lines)
+
+
+def _delivery_text(item: Mapping[str, Any]) -> str:
+    if item["destination"] is None:
+        return f"{item['kind']} in {item['path']}"
+    trouble = f" after {item['attempts']} tries: {item['text']}" if item["text"] else ""
+    return f"{item['kind']} -> {item['destination']}: {item['state']}{trouble}"
 
 
 def events_text(trail: Sequence[Mapping[str, Any]]) -> str:

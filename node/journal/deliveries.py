@@ -95,7 +95,7 @@ class DeliveryJournal:
             ).scalar_one()
             self._store.record(
                 connection,
-                f"delivery {state.value}",
+                "delivery failed" if state is DeliveryState.PENDING else f"delivery {state.value}",
                 series_uid=delivery.series_uid,
                 case_id=delivery.case_id,
                 destination=destination,
