@@ -17,7 +17,10 @@ import sys
 if not (3, 11) <= sys.version_info[:2] <= (3, 13):
     sys.exit(f"cspine-node needs Python 3.11, 3.12 or 3.13, this is {sys.version.split()[0]}: make PYTHON=python3.12 ...")
 CHECK
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv" || {
+    echo "python -m venv failed; on Debian and Ubuntu it needs the package python3-venv" >&2
+    exit 1
+}
 
 # From 23.3 on pip can look at a wheel's needs without downloading it.
 pip install --quiet --upgrade "pip>=23.3"
@@ -33,8 +36,9 @@ needs = json.load(sys.stdin)["install"][0]["metadata"].get("requires_dist", [])
 print("cuda" if any(need.startswith(("nvidia-", "cuda-")) for need in needs) else "cpu")'
 }
 
-if "$venv/bin/python" -c "import torch" 2>/dev/null; then
-    echo "torch is there already"
+have=$("$venv/bin/python" -c "import torch; print(torch.__version__.split('+')[0])" 2>/dev/null || true)
+if [ "$have" = "$(pinned torch)" ]; then
+    echo "torch $have is there already"
 elif [ -e /dev/nvidiactl ] || command -v nvidia-smi >/dev/null 2>&1; then
     echo "NVIDIA device found: installing torch with CUDA"
     pip install --quiet $torch

@@ -116,7 +116,7 @@ class _Plane:
 
 def _read_header(path: Path) -> tuple[str, Dataset]:
     try:
-        header = dcmread(path, stop_before_pixels=True)
+        header = dcmread(path, stop_before_pixels=True, force=True)
     except InvalidDicomError as error:
         raise InvalidSource("a file of the source series is not DICOM") from error
     return str(header.get("SOPInstanceUID", "")), header

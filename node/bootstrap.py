@@ -8,16 +8,18 @@ from node import log
 from node.caseflow import Caseflow
 from node.deliver.cstore import CStoreDestination
 from node.deliver.scu import Peer
+from node.durable import make_folder_durably
 from node.errors import SettingsError
 from node.journal.journal import Journal
 from node.journal.store import Store
+from node.outbox import Outbox
 from node.pipeline import Segmenter
 from node.receive.listener import Listener
 from node.receive.spool import Spool, sweep
 from node.receive.traffic import Traffic
 from node.segment.bundle import STARTER, Bundle, load_bundle
 from node.service import Service
-from node.settings import DestinationSettings, ModelSettings, NodeSettings, Settings
+from node.settings import STARTER_BUNDLE, DestinationSettings, ModelSettings, NodeSettings, Settings
 
 _JOURNAL = "journal.sqlite"
 _LOG_KEY = "log.key"
@@ -47,7 +49,7 @@ class Engine:
 
 def open_bundle(model: ModelSettings) -> Bundle:
     """Return the verified bundle that the settings name. Raises BundleError."""
-    return load_bundle(STARTER if model.bundle == "starter" else Path(model.bundle).expanduser())
+    return load_bundle(STARTER if model.bundle == STARTER_BUNDLE else Path(model.bundle))
 
 
 def build_service(settings: Settings) -> tuple[Service, Journal]:
@@ -59,21 +61,19 @@ def build_service(settings: Settings) -> tuple[Service, Journal]:
     released = journal.cases.release_claims(settings.work.attempts)
     if released:
         log.get_logger().warning("claims of a dead process released", cases=released)
+    for name in sorted(journal.deliveries.destinations_pending() - {peer.name for peer in settings.destination}):
+        log.get_logger().warning("deliveries wait for a destination that is not configured", destination=name)
     traffic = Traffic(time.monotonic)
-    flow = Caseflow(
-        settings,
-        journal,
-        traffic,
-        engine.get,
-        {peer.name: CStoreDestination(peer_of(peer, settings.node)) for peer in settings.destination},
-    )
+    flow = Caseflow(settings, journal, traffic, engine.get)
+    destinations = {peer.name: CStoreDestination(peer_of(peer, settings.node)) for peer in settings.destination}
     spool = Spool(state_dir, flow.take)
     service = Service(
         flow=flow,
+        outbox=Outbox(settings, journal.deliveries, destinations),
         listener=Listener(settings.node, settings.receive, spool.take, traffic),
-        destinations=[peer.name for peer in settings.destination],
+        destinations=list(destinations),
         load_engine=engine.load,
-        sweep=lambda: sweep(state_dir, older_than_s=_LEFTOVER_AGE_S, now_s=time.time()),
+        sweep=lambda: sweep([state_dir], older_than_s=_LEFTOVER_AGE_S, now_s=time.time()),
     )
     return service, journal
 
@@ -101,7 +101,7 @@ def make_state_dir(node: NodeSettings) -> Path:
     """Make the state folder, readable by its owner only, and return it. Raises SettingsError."""
     os.umask(0o077)
     try:
-        node.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder_durably(node.state_dir)
     except OSError as error:
         raise SettingsError(f"node.state_dir: {node.state_dir}: {error.strerror}") from error
     return node.state_dir

@@ -13,7 +13,7 @@ from rich.console import Console
 from node import __version__, bootstrap, log, show
 from node.batch.offline import Options, segment_paths
 from node.deliver.scu import echo as send_echo
-from node.errors import NodeError, NothingToSegment, SettingsError
+from node.errors import NodeError, NothingToSegment, SettingsError, SystemFailed, unexpected
 from node.journal.overview import events, overview
 from node.settings import Settings, load_settings, parse_settings
 
@@ -31,8 +31,8 @@ OptionalConfig = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-#: EX_IOERR of sysexits.h: the machine failed, not the data.
-_IO_ERROR = 74
+#: What the command line parser exits with when it does not understand.
+_USAGE = 2
 
 _ERRORS = Console(stderr=True, highlight=False)
 
@@ -170,22 +170,26 @@ def main() -> None:
     as_json = "--json" in sys.argv[1:]
     log.configure(level="warning", key=None)
     try:
-        with show.answers_only(unless="--help" in sys.argv[1:]):
+        with show.answers_only(unless=len(sys.argv) == 1 or "--help" in sys.argv[1:]):
             app()
     except NodeError as error:
-        _complain(show.error_document(error), f"{error.code}: {error}", as_json=as_json)
-        sys.exit(error.exit_code)
+        _complain(error, as_json=as_json)
     except OSError as error:
-        text = f"{error.filename or ''}: {error.strerror}"
-        _complain({"error": {"code": "system-error", "message": text, "retryable": True}}, text, as_json=as_json)
-        sys.exit(_IO_ERROR)
+        _complain(SystemFailed(": ".join(filter(None, (error.filename, error.strerror)))), as_json=as_json)
+    except SystemExit as end:
+        if end.code == _USAGE and as_json:
+            show.answer({"error": {"code": "usage", "message": "wrong usage", "retryable": False}}, "", as_json=True)
+        raise
+    except Exception as error:  # noqa: BLE001 - the message of a foreign error may quote a patient
+        _complain(unexpected(error), as_json=as_json)
 
 
-def _complain(document: dict[str, Any], text: str, *, as_json: bool) -> None:
+def _complain(error: NodeError, *, as_json: bool) -> None:
     if as_json:
-        show.answer(document, "", as_json=True)
+        show.answer(show.error_document(error), "", as_json=True)
     else:
-        _ERRORS.print(text, style="red", markup=False)
+        _ERRORS.print(f"{error.code}: {error}", style="red", markup=False)
+    sys.exit(error.exit_code)
 
 
 def _settings_or_defaults(config: Path | None) -> Settings:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 #: One thread makes folders at a time: a folder that another thread has just made is not on the disk yet.
 _MAKING = threading.Lock()
+#: Folders whose names this process has put on the disk; one that was there before may stem from a crash.
+_DURABLE: set[Path] = set()
 
 
 def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
@@ -38,11 +40,18 @@ def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
 def make_folder_durably(folder: Path) -> None:
     """Make `folder` and its parents; on return their names are on the disk."""
     with _MAKING:
-        missing = [folder, *folder.parents]
-        missing = missing[: next(index for index, parent in enumerate(missing) if parent.is_dir())]
-        for parent in reversed(missing):
-            parent.mkdir(exist_ok=True)
-            fsync_folder(parent.parent)
+        for part in (*reversed(folder.parents), folder):
+            if part in _DURABLE and part.is_dir():
+                continue
+            there = part.is_dir()
+            if not there:
+                part.mkdir(exist_ok=True)
+            try:
+                fsync_folder(part.parent)
+            except PermissionError:  # a folder of the system that we could not have made a name in
+                if not there:
+                    raise
+            _DURABLE.add(part)
 
 
 def fsync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from node.domain.findings import Algorithm, Findings, Structure
 from node.domain.geometry import Volume
 from node.domain.product import MANUFACTURER, MODEL_NAME
 from node.domain.series import Series
-from node.errors import EncodingError
+from node.errors import EncodingError, unexpected
 
 _NOTHING_FOUND = "No vertebral body and no intervertebral disc was found."
 
@@ -85,6 +85,9 @@ def encode(series: Series, volume: Volume, findings: Findings, key: ResultKey) -
         _prove(objects, source, findings)
     except dicom_sr.DicomSrError as error:
         raise EncodingError(f"{type(error).__name__}: {error}") from error
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        # A header that the writers of pydicom or highdicom stumble over; their messages quote its values.
+        raise EncodingError(f"the source's header cannot be carried over: {unexpected(error)}") from error
     return objects
 
 

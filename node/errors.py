@@ -28,6 +28,8 @@ the same work may succeed later, `exit_code` is what a command returns (the numb
     |   +-- BundleTampered            a file of the model differs from its manifest
     +-- EngineError                   the network failed on this volume
     +-- EncodingError                 SEG or SR could not be built
+    +-- SystemFailed                  the machine failed, not the data
+    +-- Unexpected                    nobody foresaw this; the message names type and place only
     +-- JournalError                  the record of all work cannot be read or written
     |   +-- IllegalTransition         a state may not follow another
     |   +-- NodeAlreadyRunning        another process owns this journal
@@ -37,10 +39,13 @@ the same work may succeed later, `exit_code` is what a command returns (the numb
         +-- ContextsRefused           the peer takes none of the SOP Classes that were offered
         +-- StoreFailed               the peer answered a C-STORE with a failure that may pass
         +-- StoreRefused              the peer will never take this object
+        +-- ResultDamaged             the file to send is gone or differs from its digest
 
 Messages never hold patient data: no names, no identifiers of persons, no values of free text elements.
 """
 
+import traceback
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -200,6 +205,21 @@ class EncodingError(NodeError):
     code = "encoding-error"
 
 
+class SystemFailed(NodeError):
+    """The machine failed, not the data: a file, a folder, a port."""
+
+    code = "system-failed"
+    retryable = True
+    exit_code = 74
+
+
+class Unexpected(NodeError):
+    """Nobody foresaw this. Made by `unexpected`, since the message of a foreign error may quote a patient."""
+
+    code = "unexpected"
+    retryable = True
+
+
 class JournalError(NodeError):
     """The record of all work cannot be read or written."""
 
@@ -261,3 +281,17 @@ class StoreRefused(DeliveryError):
 
     code = "store-refused"
     retryable = False
+
+
+class ResultDamaged(DeliveryError):
+    """The file to send is gone, or differs from the digest that it had when it was made."""
+
+    code = "result-damaged"
+    retryable = False
+
+
+def unexpected(error: BaseException) -> Unexpected:
+    """Return an error that nobody foresaw as one of this tree, by its type and place."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return Unexpected(f"{type(error).__name__}{place}")

@@ -99,7 +99,7 @@ def run_case(
 
 def result_key(content_digest: Digest, algorithm: Algorithm, model: ModelSettings) -> ResultKey:
     """Return what the results of a set of instances follow from."""
-    settings = f"mirroring={model.mirroring}"
+    settings = f"mirroring={model.mirroring}, engine={algorithm.engine}"
     return ResultKey(
         content_digest=content_digest,
         bundle_digest=algorithm.bundle_digest,

@@ -15,12 +15,13 @@ from typing import Any
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.caseflow import Caseflow
-from node.errors import JournalError, NodeError
+from node.errors import JournalError, NodeError, unexpected
 from node.log import get_logger
+from node.outbox import Outbox
 from node.receive.listener import Listener
 
 _POLL_S = 0.5
-_AFTER_JOURNAL_ERROR_S = 5.0
+_AFTER_FAILURE_S = 5.0
 _SWEEP_MINUTES = 60
 
 
@@ -31,18 +32,20 @@ class Service:
         self,
         *,
         flow: Caseflow,
+        outbox: Outbox,
         listener: Listener,
         destinations: Sequence[str],
         load_engine: Callable[[], None],
         sweep: Callable[[], int],
     ) -> None:
         self._flow = flow
+        self._outbox = outbox
         self._listener = listener
         self._destinations = destinations
         self._load_engine = load_engine
         self._sweep = sweep
         self._stop = threading.Event()
-        self._failure: BaseException | None = None
+        self._failure: NodeError | None = None
 
     def run(self, ready: Callable[[int], None]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is told the port. Raises what ended a thread."""
@@ -59,17 +62,24 @@ class Service:
         scheduler.start()
         for thread in threads:
             thread.start()
-        _notify("READY=1")
-        ready(port)
-        self._stop.wait()
+        try:
+            _notify("READY=1")
+            ready(port)
+            self._stop.wait()
+        finally:
+            self._drain(threads, scheduler)
+        if self._failure is not None:
+            raise self._failure
+
+    def _drain(self, threads: Sequence[threading.Thread], scheduler: BackgroundScheduler) -> None:
+        """Let the running case end; what is left waits in the journal."""
+        self._stop.set()
         _notify("STOPPING=1")
         get_logger().info("draining")
         self._listener.stop()
         scheduler.shutdown(wait=True)
         for thread in threads:
             thread.join()
-        if self._failure is not None:
-            raise self._failure
 
     def _close_step(self) -> float:
         self._flow.close()
@@ -80,7 +90,7 @@ class Service:
 
     def _deliver_step(self, name: str) -> Callable[[], float]:
         def step() -> float:
-            return min(self._flow.deliver(name) or _POLL_S, _POLL_S)
+            return min(self._outbox.deliver(name) or _POLL_S, _POLL_S)
 
         return step
 
@@ -90,26 +100,33 @@ class Service:
         return threading.Thread(name=name, target=self._loop, args=(step, first))
 
     def _loop(self, step: Callable[[], float], first: Callable[[], None] | None) -> None:
-        """Repeat `step` until the service stops. A journal that fails is tried again; any other error ends the node."""
+        """Repeat `step` until the service stops. A machine that fails is tried again; any other error ends the node:
+        with a dead thread it would take instances and never answer.
+        """
         try:
             if first is not None:
                 first()
             while not self._stop.is_set():
-                try:
-                    pause_s = step()
-                except JournalError as error:
-                    get_logger().error("journal failed", text=str(error))
-                    pause_s = _AFTER_JOURNAL_ERROR_S
-                self._stop.wait(pause_s)
-        except (NodeError, OSError) as error:
+                self._stop.wait(self._paced(step))
+        except NodeError as error:
             self._end_with(error)
-        except BaseException as error:
-            self._end_with(error)
-            raise
+        except Exception as error:  # noqa: BLE001 - its message may quote a patient, so it is not left to the thread
+            self._end_with(unexpected(error))
 
-    def _end_with(self, error: BaseException) -> None:
-        """Stop the service: a node with a dead thread would take instances and never answer."""
-        get_logger().error("thread ended", thread=threading.current_thread().name, error=type(error).__name__)
+    def _paced(self, step: Callable[[], float]) -> float:
+        """Do one step and return the seconds until the next."""
+        try:
+            return step()
+        except OSError as error:
+            get_logger().error("machine failed", text=error.strerror)
+        except JournalError as error:
+            if not error.retryable:
+                raise
+            get_logger().error("journal failed", text=str(error))
+        return _AFTER_FAILURE_S
+
+    def _end_with(self, error: NodeError) -> None:
+        get_logger().error("thread ended", thread=threading.current_thread().name, code=error.code, text=str(error))
         self._failure = error
         self._stop.set()
 

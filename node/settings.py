@@ -37,6 +37,9 @@ def _pattern(text: str) -> str:
     return text
 
 
+#: Name of the bundle that ships with the node.
+STARTER_BUNDLE = "starter"
+
 AETitleText = Annotated[str, AfterValidator(_ae_title)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
@@ -88,7 +91,7 @@ class ModelSettings(Section):
     """`[model]`: which bundle segments, and on what."""
 
     #: "starter" for the bundle that ships with the node, or a bundle folder.
-    bundle: str = "starter"
+    bundle: str = STARTER_BUNDLE
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: Test-time mirroring along the axes the model was trained with.
     mirroring: StrictBool = True
@@ -256,10 +259,9 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     settings = parse_settings(document, name=str(path))
     try:
-        node = _anchored(settings.node, path.resolve().parent)
+        return _anchored(settings, path.resolve().parent)
     except RuntimeError as error:
-        raise SettingsError(f"{path}: node.state_dir: {error}") from error
-    return settings.model_copy(update={"node": node})
+        raise SettingsError(f"{path}: node.state_dir, model.bundle: {error}") from error
 
 
 def parse_settings(document: dict[str, Any], *, name: str) -> Settings:
@@ -278,5 +280,10 @@ def _complaints(item: Any) -> list[str]:
     return [f"{path}: {message}"] if path else message.splitlines()
 
 
-def _anchored(node: NodeSettings, folder: Path) -> NodeSettings:
-    return node.model_copy(update={"state_dir": folder / node.state_dir.expanduser()})
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """Let relative paths start at the folder of the settings file."""
+    bundle = settings.model.bundle
+    if bundle != STARTER_BUNDLE:
+        bundle = str(folder / Path(bundle).expanduser())
+    node = settings.node.model_copy(update={"state_dir": folder / settings.node.state_dir.expanduser()})
+    return settings.model_copy(update={"node": node, "model": settings.model.model_copy(update={"bundle": bundle})})

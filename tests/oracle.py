@@ -20,7 +20,7 @@ ALGORITHM = Algorithm(
     bundle_version="1.0",
     bundle_digest="ab" * 32,
     members=("oracle",),
-    device="cpu",
+    engine="oracle",
     intended_use="For tests.",
 )
 

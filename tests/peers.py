@@ -23,7 +23,8 @@ def program(name: str) -> str | None:
     scripts = sysconfig.get_path("scripts")
     if name in {"storescu", "dsrdump", "echoscu", "dcmdump", "findscu"}:
         return shutil.which(name, path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    return shutil.which(name, path=f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}")
+    places = (scripts, os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
 PEERS = {

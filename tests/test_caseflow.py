@@ -1,5 +1,6 @@
 """The live way of a case, step by step, with a segmenter that needs no network and a clock that the tests turn."""
 
+import errno
 import io
 import json
 import shutil
@@ -14,9 +15,18 @@ from pydicom.uid import JPEG2000Lossless
 
 from node.caseflow import Caseflow
 from node.deliver.destination import Answer, Parcel
-from node.errors import BundleError, ContextsRefused, EngineError, PeerUnreachable, StoreFailed, StoreRefused
+from node.errors import (
+    BundleError,
+    ContextsRefused,
+    EngineError,
+    JournalError,
+    PeerUnreachable,
+    StoreFailed,
+    StoreRefused,
+)
 from node.journal.journal import Journal
 from node.journal.overview import events, overview
+from node.outbox import Outbox
 from node.receive.spool import Received, Spool
 from node.receive.traffic import Traffic
 from node.settings import Settings, parse_settings
@@ -54,18 +64,17 @@ class Shelf:
 class Node:
     """A wired case flow without threads."""
 
-    def __init__(self, state_dir: Path, segmenter: OracleSegmenter | None = None) -> None:
+    def __init__(self, state_dir: Path, segmenter: OracleSegmenter | None = None, route: str = "cervical") -> None:
         self.state_dir = state_dir
         state_dir.mkdir(exist_ok=True)
-        self.settings = settings(state_dir)
+        self.settings = settings(state_dir, route)
         self.clock = Clock()
         self.segmenter = segmenter or OracleSegmenter()
         self.shelf = Shelf()
         self.journal = Journal(state_dir / "journal.sqlite")
         self.traffic = Traffic(self.clock)
-        self.flow = Caseflow(
-            self.settings, self.journal, self.traffic, lambda: self.segmenter, {"archive": self.shelf}, self.clock
-        )
+        self.flow = Caseflow(self.settings, self.journal, self.traffic, lambda: self.segmenter, self.clock)
+        self.outbox = Outbox(self.settings, self.journal.deliveries, {"archive": self.shelf}, self.clock)
         self.spool = Spool(state_dir, self.flow.take)
 
     def receive(self, files: Sequence[Path]) -> None:
@@ -78,7 +87,7 @@ class Node:
         self.close()
         while self.flow.work():
             pass
-        self.flow.deliver("archive")
+        self.outbox.deliver("archive")
 
     def close(self) -> None:
         """See every open series once, so that its timers run, then let them run out."""
@@ -94,11 +103,11 @@ class Node:
         return [reason["code"] for reason in self.cases()[-1]["reasons"]]
 
 
-def settings(state_dir: Path) -> Settings:
+def settings(state_dir: Path, route: str) -> Settings:
     return parse_settings(
         {
             "node": {"state_dir": str(state_dir)},
-            "route": [{"name": "cervical", "destinations": ["archive"]}],
+            "route": [{"name": route, "destinations": ["archive"]}],
             "destination": [{"name": "archive", "host": "127.0.0.1", "port": 4242, "ae_title": "ARCHIVE"}],
         },
         name="test",
@@ -309,13 +318,13 @@ def test_an_unreachable_destination_is_tried_again_with_the_same_bytes(node: Nod
     node.receive(files)
     node.settle()
     before = {path: path.read_bytes() for path in (node.state_dir / "results").rglob("*.dcm")}
-    wait = node.flow.deliver("archive")
+    wait = node.outbox.deliver("archive")
     assert wait is not None
     assert 2.5 <= wait <= 5
     node.clock.now += 5
-    assert node.flow.deliver("archive") is not None
+    assert node.outbox.deliver("archive") is not None
     node.clock.now += 10
-    assert node.flow.deliver("archive") is None
+    assert node.outbox.deliver("archive") is None
     assert node.cases()[0]["state"] == "delivered"
     assert sorted(node.shelf.bytes.values()) == sorted(before.values())
 
@@ -326,7 +335,7 @@ def test_an_object_that_fails_for_a_while_is_sent_alone_the_next_time(node: Node
     node.settle()
     assert node.cases()[0]["state"] == "sending"
     node.clock.now += 5
-    node.flow.deliver("archive")
+    node.outbox.deliver("archive")
     assert node.cases()[0]["state"] == "delivered"
     assert len(node.shelf.taken) == len(set(node.shelf.taken)) == 2
 
@@ -338,7 +347,7 @@ def test_an_object_that_is_refused_for_good_is_not_sent_for_ever(node: Node, fil
     [case] = node.cases()
     assert case["state"] == "undelivered"
     assert [(item["kind"], item["state"]) for item in case["objects"]] == [("SEG", "refused"), ("SR", "delivered")]
-    assert node.flow.deliver("archive") is None
+    assert node.outbox.deliver("archive") is None
 
 
 def test_a_destination_that_takes_no_such_object_ends_the_case_undelivered(node: Node, files: list[Path]) -> None:
@@ -346,7 +355,82 @@ def test_a_destination_that_takes_no_such_object_ends_the_case_undelivered(node:
     node.receive(files)
     node.settle()
     assert node.cases()[0]["state"] == "undelivered"
-    assert node.flow.deliver("archive") is None
+    assert node.outbox.deliver("archive") is None
+
+
+def test_a_result_that_changed_on_the_disk_is_never_sent(node: Node, files: list[Path]) -> None:
+    node.shelf.faults = [PeerUnreachable("down")]
+    node.receive(files)
+    node.settle()
+    for name, content in (("seg.dcm", b"rot"), ("sr.dcm", None)):
+        [path] = (node.state_dir / "results").rglob(name)
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+    node.clock.now += 10
+    node.outbox.deliver("archive")
+    [case] = node.cases()
+    assert case["state"] == "undelivered"
+    assert [item["code"] for item in case["objects"]] == ["result-damaged", "result-damaged"]
+    assert node.shelf.taken == []
+
+
+def test_a_route_that_is_gone_quarantines_its_case(tmp_path: Path, files: list[Path]) -> None:
+    node = Node(tmp_path / "state")
+    node.receive(files)
+    node.close()
+    node.journal.close()
+    renamed = Node(tmp_path / "state", route="another")
+    renamed.flow.work()
+    assert (renamed.cases()[0]["state"], renamed.codes()) == ("quarantined", ["settings-error"])
+    renamed.journal.close()
+
+
+def test_a_spooled_file_that_is_gone_quarantines_its_series_and_the_next_one_runs(
+    node: Node, files: list[Path], tmp_path: Path
+) -> None:
+    node.receive(files)
+    next((node.state_dir / "spool").rglob("*.dcm")).unlink()
+    node.receive(write_blocks(tmp_path / "other", name="other"))
+    node.settle()
+    assert {case["state"] for case in node.cases()} == {"quarantined", "delivered"}
+    [broken] = [case for case in node.cases() if case["state"] == "quarantined"]
+    assert [reason["code"] for reason in broken["reasons"]] == ["system-failed"]
+
+
+def test_a_full_disk_costs_a_case_no_attempt(node: Node, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object, **_keywords: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    node.receive(files)
+    node.close()
+    with monkeypatch.context() as patch:
+        patch.setattr("node.caseflow.write_case", full)
+        for _ in range(5):
+            with pytest.raises(OSError, match="No space left"):
+                node.flow.work()
+    assert [(case["state"], case["attempts"]) for case in node.cases()] == [("queued", 0)]
+    node.settle()
+    assert node.cases()[0]["state"] == "delivered"
+
+
+def test_a_case_that_a_failing_journal_left_behind_is_taken_up_again(
+    node: Node, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object, **_keywords: object) -> None:
+        raise JournalError("disk I/O error")
+
+    node.receive(files)
+    node.close()
+    with monkeypatch.context() as patch:
+        for method in ("finish", "put_back", "fail"):
+            patch.setattr(node.journal.cases, method, broken)
+        with pytest.raises(JournalError):
+            node.flow.work()
+    assert node.cases()[0]["state"] == "running"
+    node.settle()
+    assert node.cases()[0]["state"] == "delivered"
 
 
 def test_every_step_leaves_an_event(node: Node, files: list[Path]) -> None:
@@ -354,6 +438,7 @@ def test_every_step_leaves_an_event(node: Node, files: list[Path]) -> None:
     node.settle()
     trail = events(node.journal.store, series_uid=pydicom.dcmread(files[0]).SeriesInstanceUID)
     assert [event["what"] for event in trail] == [
+        "series receiving",
         "case queued",
         "case running",
         "case sending",

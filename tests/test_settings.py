@@ -76,7 +76,7 @@ def test_a_tilde_in_the_state_folder_is_the_home_folder(tmp_path, monkeypatch):
 
 def test_a_home_folder_that_does_not_exist_is_a_complaint(tmp_path):
     (tmp_path / "node.toml").write_text('[node]\nstate_dir = "~no-such-user-here/state"\n')
-    with pytest.raises(SettingsError, match=r"node\.toml: node\.state_dir: "):
+    with pytest.raises(SettingsError, match=r"node\.toml: node\.state_dir, model\.bundle: "):
         load_settings(tmp_path / "node.toml")
 
 

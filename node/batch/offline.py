@@ -9,15 +9,16 @@ from typing import Any
 
 import pandas as pd
 
+from node.assemble.elements import read_elements
 from node.assemble.headers import Unreadable, gather
 from node.deliver.folder import write_case, write_nifti
 from node.domain.case import Reason
 from node.domain.identifiers import Digest, set_digest
 from node.domain.series import Series
-from node.errors import InputError, NodeError
+from node.errors import InputError, NodeError, NotAnImage, NotDicom, unexpected
 from node.pipeline import Segmenter, run_case
 from node.receive.archive import unpack
-from node.receive.headers import digest_of_file, read_identity
+from node.receive.headers import digest_of, read_identity
 from node.select import Rejected, select
 from node.settings import Settings
 
@@ -101,6 +102,8 @@ def _series_of(unreadable: Sequence[Unreadable]) -> dict[str, InputError]:
     """Return the series that an unreadable file says it belongs to, with its error: such a series lacks a slice."""
     broken: dict[str, InputError] = {}
     for item in unreadable:
+        if isinstance(item.error, NotDicom | NotAnImage):
+            continue
         try:
             identity = read_identity(item.path.read_bytes())
         except InputError:
@@ -116,7 +119,7 @@ def _refusal(series: Series, broken: dict[str, InputError], settings: Settings, 
         if isinstance(verdict, Rejected):
             return _outcome(series, reasons=verdict.reasons)
     if error := broken.get(series.series_instance_uid):
-        return _outcome(series, reasons=(Reason(code=error.code, text=str(error)),), error=error)
+        return _failure(series, error)
     return None
 
 
@@ -131,13 +134,19 @@ def _segment(
         progress("model")
         result = run_case(series, _content_digest(series), segmenter(), settings.model, progress)
     except NodeError as error:
-        return _outcome(series, reasons=(Reason(code=error.code, text=str(error)),), error=error)
+        return _failure(series, error)
+    except Exception as error:  # noqa: BLE001 - one series that fails does not stop the others
+        return _failure(series, unexpected(error))
     folder = options.out / series.series_instance_uid
     progress("write")
     write_case(folder, objects=result.contents(), document=result.document, overlay=result.overlay)
     if options.nifti:
         write_nifti(folder, result.volume, result.findings)
     return _outcome(series, folder=folder, document=dict(result.document))
+
+
+def _failure(series: Series, error: NodeError) -> Outcome:
+    return _outcome(series, reasons=(Reason(code=error.code, text=str(error)),), error=error)
 
 
 def _outcome(
@@ -160,7 +169,13 @@ def _outcome(
 
 def _content_digest(series: Series) -> Digest:
     paths = {frame.sop_instance_uid: frame.path for frame in series.frames}
-    return set_digest({uid: digest_of_file(path) for uid, path in paths.items()})
+    return set_digest({uid: _digest_of_file(path) for uid, path in paths.items()})
+
+
+def _digest_of_file(path: Path) -> Digest:
+    """Return the digest that the instance would have had, had it come over the network."""
+    data = read_elements(path)
+    return digest_of(data.transfer_syntax_uid, path.read_bytes()[data.offset :])
 
 
 def _write_table(outcomes: Sequence[Outcome], out: Path) -> None:

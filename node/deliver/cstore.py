@@ -49,10 +49,12 @@ class CStoreDestination:
             status = association.send_c_store(parcel.path)
         except RuntimeError as error:  # pynetdicom: the association has ended
             raise PeerUnreachable(f"{self._peer.ae_title} ended the association") from error
-        except (OSError, InvalidDicomError, AttributeError, ValueError) as error:
-            # The file is gone, or is not the object that it should be.
-            text = f"the file of this object cannot be sent: {type(error).__name__}"
+        except (FileNotFoundError, InvalidDicomError, AttributeError, ValueError) as error:
+            text = f"the file of this object is gone or damaged: {type(error).__name__}"
             return Answer(parcel=parcel, error=StoreRefused(text), note=None)
+        except OSError as error:
+            text = f"the file of this object cannot be read now: {type(error).__name__}"
+            return Answer(parcel=parcel, error=StoreFailed(text), note=None)
         if "Status" not in status:
             raise PeerUnreachable(f"{self._peer.ae_title} did not answer a C-STORE")
         return Answer(parcel=parcel, error=self._error(status.Status), note=_note(status.Status))

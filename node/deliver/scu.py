@@ -45,7 +45,7 @@ def associate(peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> Iter
     if not association.is_established:
         if association.is_rejected:
             raise AssociationRefused(f"{who} rejected the association")
-        if association.is_aborted and association.acceptor.primitive is not None:
+        if association.is_aborted and association.acceptor.primitive is not None and not association.accepted_contexts:
             raise ContextsRefused(f"{who} accepts none of the presentation contexts")
         raise PeerUnreachable(f"{who} does not answer")
     _hold_reactor_while_sending(association)

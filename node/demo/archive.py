@@ -48,7 +48,9 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running_archive(folder: Path) -> Iterator[Archive]:
     """Run an archive that keeps its files in `folder`, until the block ends."""
-    program = shutil.which("Orthanc")
+    program = shutil.which(
+        "Orthanc", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
+    )
     with running_orthanc(program, folder) if program else running_own_archive(folder) as archive:
         yield archive
 

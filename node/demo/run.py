@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom.errors import InvalidDicomError
 
 from node.deliver.cstore import CStoreDestination
 from node.deliver.destination import Parcel
 from node.deliver.folder import OBJECT_NAMES
-from node.deliver.scu import Peer
+from node.deliver.scu import Peer, echo
 from node.demo.archive import Archive, free_port, instances_of_study, running_archive
 from node.demo.outcome import DemoOutcome
 from node.demo.source import files_to_send
-from node.errors import DeliveryError, EngineError, NothingToSegment, PeerUnreachable
+from node.errors import DeliveryError, EngineError, InputError, NotDicom, NothingToSegment, PeerUnreachable
 from node.journal.overview import overview
 from node.journal.store import Store
 
@@ -30,6 +31,8 @@ _READY_S = 120.0
 _RESULTS_S = 1800.0
 _QUIET_S = 2.0
 _AE_TITLE = "CSPINE"
+Process = subprocess.Popen[bytes]
+
 _FINAL = frozenset({"rejected", "quarantined", "undelivered"})
 
 
@@ -46,18 +49,18 @@ def run_demo(out: Path, source: Path | None, step: Callable[[str], None], *, all
         step("starting the archive")
         with running_archive(_emptied(out / "archive")) as archive:
             step("starting the node")
-            with _running_node(scratch, archive, all_series=all_series) as node:
+            with _running_node(scratch, archive, all_series=all_series) as (node, process):
                 step(f"sending {len(files)} instances over C-STORE")
-                study_uid = _send(files, node)
+                _send(files, node)
                 sent_s = time.monotonic()
-                case = _wait_for_case(scratch / "state", step)
+                case = _wait_for_case(scratch / "state", process, step)
                 step("asking the archive for the results")
-                archived = _archived_results(archive, study_uid, case)
+                archived = _archived_results(archive, case)
                 seconds = time.monotonic() - sent_s
         kept = _keep(scratch / "state" / Path(case["objects"][0]["path"]).parent, out)
     return DemoOutcome(
         archive=archive.name,
-        study_uid=study_uid,
+        study_uid=case["study_uid"],
         archived=archived,
         findings=json.loads((out / "findings.json").read_text()),
         files=kept,
@@ -67,21 +70,32 @@ def run_demo(out: Path, source: Path | None, step: Callable[[str], None], *, all
 
 
 @contextmanager
-def _running_node(scratch: Path, archive: Archive, *, all_series: bool) -> Iterator[Peer]:
-    """Run `cspine-node serve` in a process of its own."""
+def _running_node(scratch: Path, archive: Archive, *, all_series: bool) -> Iterator[tuple[Peer, Process]]:
+    """Run `cspine-node serve` in a process of its own. Raises PeerUnreachable when it does not start."""
     port = free_port()
     config = scratch / "cspine-node.toml"
     config.write_text(_config(scratch, port, archive, all_series=all_series))
     command = [sys.executable, "-m", "node", "serve", "--config", str(config), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - this very program
+    peer = Peer(host="127.0.0.1", port=port, ae_title=_AE_TITLE, calling_ae_title="CSPINEDEMO", timeout_s=_READY_S)
     try:
-        peer = Peer(host="127.0.0.1", port=port, ae_title=_AE_TITLE, calling_ae_title="CSPINEDEMO", timeout_s=_READY_S)
-        if process.stdout is None or not process.stdout.readline():
-            raise PeerUnreachable("the node did not start; its log says why")
-        yield peer
+        _wait_until_listening(process, peer)
+        yield peer, process
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate()
+
+
+def _wait_until_listening(process: Process, peer: Peer) -> None:
+    deadline = time.monotonic() + _READY_S
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            echo(peer)
+        except DeliveryError:
+            time.sleep(0.1)
+        else:
+            return
+    raise PeerUnreachable("the node did not start; its log on standard error says why")
 
 
 def _config(scratch: Path, port: int, archive: Archive, *, all_series: bool) -> str:
@@ -101,9 +115,9 @@ def _config(scratch: Path, port: int, archive: Archive, *, all_series: bool) -> 
     )
 
 
-def _send(files: list[Path], node: Peer) -> str:
-    """Send the files and return their Study Instance UID. Raises DeliveryError at the first that is not taken."""
-    headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+def _send(files: list[Path], node: Peer) -> None:
+    """Send the files. Raises DeliveryError at the first that is not taken."""
+    headers = [_header(file) for file in files]
     parcels = [
         Parcel(
             path=file,
@@ -116,16 +130,27 @@ def _send(files: list[Path], node: Peer) -> str:
     for answer in CStoreDestination(node).deliver(parcels):
         if answer.error is not None:
             raise answer.error
-    return str(headers[0].StudyInstanceUID)
 
 
-def _wait_for_case(state_dir: Path, step: Callable[[str], None]) -> Mapping[str, Any]:
-    """Wait until a case is delivered. Raises NothingToSegment when every case ended otherwise."""
+def _header(file: Path) -> pydicom.Dataset:
+    """Return the header of a file that C-STORE can send as it is. Raises NotDicom for one without file meta."""
+    try:
+        header = pydicom.dcmread(file, stop_before_pixels=True)
+        str(header.file_meta.TransferSyntaxUID)
+    except (InvalidDicomError, AttributeError) as error:
+        raise NotDicom(f"{file.name}: no file meta information (PS3.10 7.1), so it cannot be sent") from error
+    return header
+
+
+def _wait_for_case(state_dir: Path, process: Process, step: Callable[[str], None]) -> Mapping[str, Any]:
+    """Wait until a case is delivered. Raises NothingToSegment when every case ended otherwise, EngineError when the
+    node ended or took too long.
+    """
     store = Store(state_dir / "journal.sqlite", read_only=True)
     deadline = time.monotonic() + _RESULTS_S
     shown = ""
     try:
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and process.poll() is None:
             state = overview(store, latest=1000)
             cases = state["latest_cases"]
             if delivered := [case for case in cases if case["state"] == "delivered"]:
@@ -141,13 +166,15 @@ def _wait_for_case(state_dir: Path, step: Callable[[str], None]) -> Mapping[str,
             time.sleep(0.2)
     finally:
         store.close()
-    raise EngineError(f"no result within {_RESULTS_S:.0f} s")
+    raise EngineError("the node ended, or gave no result in time; its log on standard error says why")
 
 
-def _archived_results(archive: Archive, study_uid: str, case: Mapping[str, Any]) -> list[Mapping[str, str]]:
+def _archived_results(archive: Archive, case: Mapping[str, Any]) -> list[Mapping[str, str]]:
     """Return the case's objects as the archive lists them. Raises DeliveryError when one is missing there."""
     wanted = {made["sop_instance_uid"] for made in case["objects"]}
-    listed = [made for made in instances_of_study(archive.peer, study_uid) if made["sop_instance_uid"] in wanted]
+    listed = [
+        made for made in instances_of_study(archive.peer, case["study_uid"]) if made["sop_instance_uid"] in wanted
+    ]
     if len(listed) != len(wanted):
         raise DeliveryError(f"the archive lists {len(listed)} of {len(wanted)} results")
     return list(listed)
@@ -159,6 +186,11 @@ def _keep(results: Path, out: Path) -> list[Path]:
 
 
 def _emptied(folder: Path) -> Path:
-    """Return `folder` without what an earlier demo left in it."""
+    """Return `folder` without what an earlier demo left in it. Raises InputError when it is not a demo's."""
+    marker = folder / ".cspine-node-demo"
+    if folder.exists() and not marker.exists():
+        raise InputError(f"{folder} exists and is no archive of an earlier demo")
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    marker.touch()
     return folder

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from node.assemble.headers import gather
 from node.domain.geometry import Grid, turn
-from node.errors import InputError, NothingToSegment
+from node.errors import InputError, NotAnImage, NotDicom, NothingToSegment
 from node.receive.archive import unpack
 from node.train.phantom import generate
 
@@ -38,7 +38,10 @@ def files_to_send(source: Path | None, scratch: Path) -> list[Path]:
         files = list(unpack(source, scratch))
     else:
         files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
-    found, _ = gather(files)
+    found, unreadable = gather(files)
+    for item in unreadable:
+        if not isinstance(item.error, NotDicom | NotAnImage):
+            raise item.error
     if not found:
         raise NothingToSegment(f"{source}: no DICOM image")
     return sorted({frame.path for series in found for frame in series.frames})

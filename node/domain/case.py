@@ -109,6 +109,6 @@ class ResultKey:
     #: Digest of the set of instances.
     content_digest: Digest
     bundle_digest: str
-    #: Digest of the settings that change a result.
+    #: Digest of the settings and the engine, which change a result.
     settings_digest: str
     software_version: str

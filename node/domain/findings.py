@@ -21,7 +21,8 @@ class Algorithm:
     bundle_digest: str
     #: One line each, such as "2d fold 0".
     members: tuple[str, ...]
-    device: str
+    #: Libraries with versions, device and threads: another engine may round otherwise.
+    engine: str
     #: What the makers of the bundle say it may be used for.
     intended_use: str
 

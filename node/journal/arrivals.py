@@ -139,9 +139,14 @@ class ArrivalJournal:
         }
         connection.execute(insert(table).values(values))
 
-    @staticmethod
-    def _open_series(connection: Connection, arrival: Arrival, now: str) -> None:
+    def _open_series(self, connection: Connection, arrival: Arrival, now: str) -> None:
+        """Count the arrival; a series that is new, or was closed, receives from now on."""
         table = schema.series
+        closed = connection.execute(select(table.c.closed).where(table.c.series_uid == arrival.series_uid)).scalar()
+        if closed is not False:
+            self._store.record(
+                connection, "series receiving", series_uid=arrival.series_uid, calling_ae=arrival.calling_ae
+            )
         changed = connection.execute(
             update(table)
             .where(table.c.series_uid == arrival.series_uid)

@@ -130,6 +130,12 @@ class CaseJournal:
             self._move(connection, claim.case_id, state, owner=None, reasons=[asdict(reason)])
         return state
 
+    def put_back(self, claim: Claim) -> None:
+        """Queue a claim again as if it had not been tried: the machine failed, not the case."""
+        with self._store.transaction() as connection:
+            if self._is_held(connection, claim):
+                self._move(connection, claim.case_id, CaseState.QUEUED, owner=None, attempts=claim.attempt - 1)
+
     def give_up(self, claim: Claim) -> None:
         """Supersede a claim whose series has changed since its case was opened; a new revision is on its way."""
         with self._store.transaction() as connection:

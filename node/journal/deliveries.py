@@ -21,6 +21,8 @@ class Delivery:
     sop_instance_uid: str
     #: Relative to the state folder.
     path: str
+    #: SHA-256 of the file when it was made.
+    digest: str
     attempts: int
 
 
@@ -42,6 +44,7 @@ class DeliveryJournal:
                     result.c.sop_class_uid,
                     result.c.sop_instance_uid,
                     result.c.path,
+                    result.c.digest,
                     case.c.series_uid,
                 )
                 .join(result, delivery.c.object_id == result.c.id)
@@ -57,10 +60,20 @@ class DeliveryJournal:
                 sop_class_uid=row.sop_class_uid,
                 sop_instance_uid=row.sop_instance_uid,
                 path=row.path,
+                digest=row.digest,
                 attempts=row.attempts,
             )
             for row in rows
         )
+
+    def destinations_pending(self) -> frozenset[str]:
+        """Return the names of the destinations that something waits for."""
+        table = schema.delivery
+        with self._store.transaction() as connection:
+            names = connection.execute(
+                select(table.c.destination).where(table.c.state == DeliveryState.PENDING.value).distinct()
+            ).scalars()
+            return frozenset(names)
 
     def record_delivered(self, delivery: Delivery, note: str | None) -> None:
         """Record that the destination took the object; `note` keeps what else it said."""
@@ -88,21 +101,21 @@ class DeliveryJournal:
                     updated_at=self._store.now(),
                 )
             )
-            if changed.rowcount == 0:
-                return
             destination = connection.execute(
                 select(table.c.destination).where(table.c.id == delivery.delivery_id)
             ).scalar_one()
+            what = "delivery failed" if state is DeliveryState.PENDING else f"delivery {state.value}"
             self._store.record(
                 connection,
-                "delivery failed" if state is DeliveryState.PENDING else f"delivery {state.value}",
+                what if changed.rowcount else f"{what} after its case had ended",
                 series_uid=delivery.series_uid,
                 case_id=delivery.case_id,
                 destination=destination,
                 code=code,
                 text=text,
             )
-            self._settle_case(connection, delivery.case_id)
+            if changed.rowcount:
+                self._settle_case(connection, delivery.case_id)
 
     def _settle_case(self, connection: Connection, case_id: int) -> None:
         """Move the case on when none of its deliveries is pending any more."""

@@ -13,6 +13,8 @@ from node.errors import UnsafeArchive
 _MOST_FILES = 200_000
 _MOST_BYTES = 32 << 30
 _CHUNK = 1 << 20
+#: Disk that is left to others.
+_RESERVE = 512 << 20
 
 #: What zipfile and its decompressors raise for damaged bytes.
 _DAMAGED = (
@@ -61,7 +63,7 @@ def _copy(content: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, most: in
     with content.open(entry) as source, path.open("wb") as target:
         while chunk := source.read(_CHUNK):
             size += len(chunk)
-            if size > most or shutil.disk_usage(path.parent).free < _CHUNK:
+            if size > most or shutil.disk_usage(path.parent).free < _RESERVE:
                 raise UnsafeArchive("the archive unpacks to more than it may, or than the disk holds")
             target.write(chunk)
     return size

@@ -6,18 +6,13 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info
 
 from node.domain.identifiers import Digest, parse_uid
 from node.domain.product import MODEL_NAME
 from node.errors import NotDicom
-
-_PREAMBLE = 132
-_GROUP_LENGTH_ELEMENT = 12
 
 #: What pydicom raises for bytes that are no data set; a sequence nested a thousand deep ends in RecursionError.
 _UNPARSEABLE = (
@@ -77,16 +72,3 @@ def read_identity(file_format: bytes) -> Identity:
 def digest_of(transfer_syntax_uid: str, data_set: bytes) -> Digest:
     """Return the SHA-256 of a data set and of its encoding: the same bytes mean something else in another one."""
     return Digest(hashlib.sha256(transfer_syntax_uid.encode() + b"\n" + data_set).hexdigest())
-
-
-def digest_of_file(path: Path) -> Digest:
-    """Return the digest of the data set in a DICOM file, the rest of its file meta information (PS3.10 7.1) left out.
-
-    A file that came over the network and the file that was sent have the same digest when their encoding is the same.
-    """
-    content = path.read_bytes()
-    if content[128:132] != b"DICM":
-        return digest_of("", content)
-    meta = read_file_meta_info(path)
-    start = _PREAMBLE + _GROUP_LENGTH_ELEMENT + int(meta.FileMetaInformationGroupLength)
-    return digest_of(str(meta.get("TransferSyntaxUID", "")), content[start:])

@@ -1,7 +1,8 @@
 """The spool: received bytes, one file an instance, named by hashes and never by a received string."""
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,14 +71,12 @@ class Spool:
         )
 
 
-def sweep(state_dir: Path, *, older_than_s: float, now_s: float) -> int:
+def sweep(folders: Iterable[Path], *, older_than_s: float, now_s: float) -> int:
     """Delete temporary files that a crash left behind; return how many. Times are seconds since the epoch."""
-    leftovers = [
-        path
-        for folder in (_SPOOL, _QUARANTINE)
-        for path in (state_dir / folder).rglob(".*.part")
-        if now_s - path.stat().st_mtime > older_than_s
-    ]
-    for path in leftovers:
-        path.unlink(missing_ok=True)
-    return len(leftovers)
+    deleted = 0
+    for path in [part for folder in folders for part in folder.rglob(".*.part")]:
+        with contextlib.suppress(FileNotFoundError):  # renamed in the meantime
+            if now_s - path.stat().st_mtime > older_than_s:
+                path.unlink()
+                deleted += 1
+    return deleted

@@ -6,7 +6,9 @@ case. Weights are read with `weights_only=True`, and the network's class comes f
 names classes and nnU-Net imports whatever it names.
 """
 
+import importlib.metadata
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from node import __version__
 from node.domain.findings import Algorithm, Segmentation
 from node.domain.geometry import Volume, turn
 from node.domain.product import MODEL_NAME
-from node.errors import BundleError, EngineError
+from node.errors import BundleError, EngineError, SettingsError
 from node.segment.bundle import Bundle, Member
 from node.segment.ensemble import Probabilities, agreement, mean_probabilities, most_probable
 from node.settings import ModelSettings
@@ -27,6 +29,19 @@ _NETWORKS = frozenset(
         "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
     }
 )
+
+#: Layers that plans may name: nnU-Net imports and calls whatever stands there.
+_LAYERS = frozenset(
+    f"torch.nn.{module}.{name}"
+    for module, names in (
+        ("modules.conv", ("Conv2d", "Conv3d")),
+        ("modules.instancenorm", ("InstanceNorm2d", "InstanceNorm3d")),
+        ("modules.batchnorm", ("BatchNorm2d", "BatchNorm3d")),
+        ("modules.dropout", ("Dropout2d", "Dropout3d")),
+        ("modules.activation", ("LeakyReLU", "ReLU", "PReLU", "GELU")),
+    )
+    for name in names
+) | {"torch.nn.LeakyReLU", "torch.nn.ReLU"}
 
 _TRAINER = "nnUNetTrainer"
 
@@ -40,6 +55,8 @@ class NnunetEngine:
 
         if settings.threads:
             torch.set_num_threads(settings.threads)
+        if settings.device == "cuda" and not torch.cuda.is_available():
+            raise SettingsError("model.device: no CUDA device is at hand")
         use_cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
         self._device = torch.device("cuda" if use_cuda else "cpu")
         self._bundle = bundle
@@ -53,7 +70,10 @@ class NnunetEngine:
             bundle_version=bundle.version,
             bundle_digest=bundle.digest,
             members=tuple(name for member in bundle.members for name in member.names),
-            device=str(self._device),
+            engine=(
+                f"nnunetv2 {importlib.metadata.version('nnunetv2')}, torch {torch.__version__}, "
+                f"{self._device.type}, {torch.get_num_threads()} threads"
+            ),
             intended_use=bundle.intended_use,
         )
 
@@ -96,8 +116,7 @@ def _load_member(member: Member, device: Any, *, mirroring: bool) -> Any:
     dataset = _read_json(member.folder / "dataset.json")
     plans = PlansManager(_read_json(member.folder / "plans.json"))
     configuration = plans.get_configuration(member.configuration)
-    if configuration.network_arch_class_name not in _NETWORKS:
-        raise BundleError(f"{member.folder}: the network class {configuration.network_arch_class_name} is not allowed")
+    _check_architecture(configuration, member)
     checkpoints = [_read_checkpoint(path) for path in member.checkpoints]
     predictor = nnUNetPredictor(
         use_mirroring=mirroring,
@@ -131,12 +150,29 @@ def _load_member(member: Member, device: Any, *, mirroring: bool) -> Any:
     return predictor
 
 
+def _check_architecture(configuration: Any, member: Member) -> None:
+    """Refuse plans that name a class outside the allow-lists. Raises BundleError."""
+    arguments = configuration.network_arch_init_kwargs
+    layers = {arguments.get(name) for name in configuration.network_arch_init_kwargs_req_import}
+    strange = ({configuration.network_arch_class_name} - _NETWORKS) | (layers - _LAYERS - {None})
+    if strange:
+        raise BundleError(f"{member.folder}: the plans name {', '.join(sorted(map(str, strange)))}: not allowed")
+
+
 def _read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running code from it; nnU-Net's own hold numpy scalars beside the weights."""
     import torch  # noqa: PLC0415
 
+    scalars = [
+        np._core.multiarray.scalar,  # type: ignore[attr-defined]
+        np.dtype,
+        np.dtypes.Float64DType,
+        np.dtypes.Float32DType,
+    ]
     try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        with torch.serialization.safe_globals(scalars):
+            return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise BundleError(f"{path}: not a checkpoint: {type(error).__name__}") from error
 
 

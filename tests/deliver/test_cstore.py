@@ -207,4 +207,4 @@ def test_a_file_that_cannot_be_sent_is_refused_and_the_others_are_sent(parcels, 
     with storage_scp(lambda event: 0x0000, BOTH) as port:
         answers = list(destination(port).deliver(parcels))
     assert [type(answer.error) for answer in answers] == [StoreRefused, type(None), type(None)]
-    assert str(answers[0].error).startswith("the file of this object cannot be sent: ")
+    assert str(answers[0].error).startswith("the file of this object is gone or damaged: ")

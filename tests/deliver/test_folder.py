@@ -67,7 +67,7 @@ def test_findings_json_is_this():
             "bundle_version": "1.0",
             "bundle_digest": "ab" * 32,
             "members": ["oracle"],
-            "device": "cpu",
+            "engine": "oracle",
             "intended_use": "For tests.",
         },
     }

@@ -201,6 +201,7 @@ def test_every_step_of_a_case_is_an_event_and_none_is_ever_removed(journal, fill
     for delivery in journal.deliveries.pending("archive"):
         journal.deliveries.record_delivered(delivery, None)
     assert fill.trail(journal) == [
+        "series receiving",
         "case queued",
         "case running",
         "case queued",
@@ -210,5 +211,5 @@ def test_every_step_of_a_case_is_an_event_and_none_is_ever_removed(journal, fill
         "delivery delivered",
         "case delivered",
     ]
-    third = events(journal.store, series_uid="1.2.3")[2]
+    third = events(journal.store, series_uid="1.2.3")[3]
     assert third["detail"] == {"reasons": [{"code": "engine-error", "text": "the network failed"}]}

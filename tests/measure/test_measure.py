@@ -20,7 +20,7 @@ ALGORITHM = Algorithm(
     bundle_version="1",
     bundle_digest="0" * 64,
     members=("2d fold 0",),
-    device="cpu",
+    engine="cpu",
     intended_use="Tests.",
 )
 ORIENTATIONS = [

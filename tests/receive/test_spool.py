@@ -99,9 +99,9 @@ def test_old_leftovers_are_swept_and_nothing_else(tmp_path, reports):
         path.write_bytes(b"")
         os.utime(path, (1000 - age_s, 1000 - age_s))
     os.utime(tmp_path / kept.path, (0, 0))
-    assert sweep(tmp_path, older_than_s=50, now_s=1000) == 2
-    assert files(tmp_path) == sorted(["spool/.new.part", kept.path, "x/.a.part"])
+    assert sweep([tmp_path], older_than_s=50, now_s=1000) == 3
+    assert files(tmp_path) == sorted(["spool/.new.part", kept.path])
 
 
 def test_an_empty_state_folder_has_nothing_to_sweep(tmp_path):
-    assert sweep(tmp_path, older_than_s=0, now_s=1e12) == 0
+    assert sweep([tmp_path], older_than_s=0, now_s=1e12) == 0
