@@ -13,13 +13,13 @@ def write_card(out: Path, evaluation: Json, version: str) -> None:
     """Write MODEL_CARD.md into the bundle at `out`; every figure in it comes from `evaluation`."""
     rows = [
         f"| {member} | {_NAMES[kind]} | {scores['mean']:.4f} | {scores['lowest']:.4f} |"
-        for member, kinds in evaluation["dice"].items()
-        for kind, scores in kinds.items()
+        for member, kinds in sorted(evaluation["dice"].items())
+        for kind, scores in sorted(kinds.items())
     ]
     training = evaluation["training"]
     effort = "; ".join(
         f"{member} {int(done['steps'])} steps, {done['minutes']:g} minutes"
-        for member, done in training["fitted"].items()
+        for member, done in sorted(training["fitted"].items())
     )
     spacing = " x ".join(f"{distance:g}" for distance in SPACING_MM)
     table = "\n".join(rows)
