@@ -1,4 +1,4 @@
-"""The order of things, known here alone: series in, findings and objects out."""
+"""The order of the stages, known here alone: series in, findings and objects out."""
 
 import hashlib
 import time

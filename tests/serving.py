@@ -36,6 +36,10 @@ class Node:
     def state_dir(self) -> Path:
         return self.folder / "state"
 
+    @property
+    def peer(self) -> Peer:
+        return Peer(host="127.0.0.1", port=self.port, ae_title="CSPINE", calling_ae_title="TEST", timeout_s=30)
+
     def start(self) -> None:
         """Start and wait until it listens."""
         config = self.folder / "cspine-node.toml"
@@ -53,7 +57,8 @@ class Node:
                 stderr=log,
             )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"{\n", (self.folder / "node.log").read_text()
+        assert self.process.stdout.readline() == b"{\n"
+        assert b"ae_title" in self.process.stdout.readline(), self.log()
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing is drained."""

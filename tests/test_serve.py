@@ -4,16 +4,21 @@ import io
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
 from peers import Orthanc
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pynetdicom import AE, AllStoragePresentationContexts, evt
 from serving import Node, serving, storescu
 
+from node.deliver.scu import Peer, associate
 from node.demo.archive import free_port
 from node.demo.source import write_series
 from node.train.phantom import generate
@@ -104,11 +109,16 @@ def test_a_kill_at_any_stage_ends_with_exactly_one_seg_and_one_sr(
     nobody = replace(orthanc.peer, port=free_port())
     study_uid = pydicom.dcmread(phantom_files[0]).StudyInstanceUID
     with serving(tmp_path, nobody) as node:
-        assert storescu(node, phantom_files[:5]).returncode == 0
-        if moment is not stored_some:
-            assert storescu(node, phantom_files[5:]).returncode == 0
-        node.until(moment)
-        node.kill()
+        if moment is stored_some:
+            with associate(node.peer, [(MRImageStorage, [ExplicitVRLittleEndian])]) as association:
+                for file in phantom_files[:4]:
+                    assert association.send_c_store(file).Status == 0x0000
+                node.until(moment)
+                node.kill()
+        else:
+            assert storescu(node, phantom_files).returncode == 0
+            node.until(moment)
+            node.kill()
         node.archive = orthanc.peer
         node.start()
         assert storescu(node, phantom_files).returncode == 0
@@ -117,6 +127,39 @@ def test_a_kill_at_any_stage_ends_with_exactly_one_seg_and_one_sr(
         assert node.stop() == 0
     found = results(orthanc, study_uid)
     assert {modality: len(instances) for modality, instances in found.items()} == {"SEG": 1, "SR": 1}
+
+
+def test_a_kill_between_the_archives_taking_and_its_answer_sends_the_same_bytes_again(
+    tmp_path: Path, phantom_files: list[Path]
+) -> None:
+    taken: list[tuple[str, bytes]] = []
+    has_one, may_answer = threading.Event(), threading.Event()
+
+    def on_store(event: Any) -> int:
+        taken.append((str(event.request.AffectedSOPInstanceUID), event.request.DataSet.getvalue()))
+        has_one.set()
+        may_answer.wait(120)
+        return 0x0000
+
+    ae = AE(ae_title="HOLDING")
+    ae.supported_contexts = AllStoragePresentationContexts
+    port = free_port()
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, on_store)])
+    holding = Peer(host="127.0.0.1", port=port, ae_title="HOLDING", calling_ae_title="TEST", timeout_s=30)
+    try:
+        with serving(tmp_path, holding) as node:
+            assert storescu(node, phantom_files).returncode == 0
+            assert has_one.wait(240)
+            node.kill()
+            may_answer.set()
+            node.start()
+            node.until_cases("delivered")
+            assert node.stop() == 0
+    finally:
+        server.shutdown()
+    assert [uid for uid, _ in taken] == [taken[0][0], taken[0][0], taken[2][0]]
+    assert taken[0] == taken[1]
+    assert taken[2][0] != taken[0][0]
 
 
 def test_no_name_of_a_patient_reaches_the_log(tmp_path: Path, orthanc: Orthanc, phantom_files: list[Path]) -> None:
@@ -130,7 +173,11 @@ def test_no_name_of_a_patient_reaches_the_log(tmp_path: Path, orthanc: Orthanc, 
         assert storescu(node, sorted(secret.iterdir())).returncode == 0
         node.until_cases("delivered")
         node.stop()
-    assert "ZZSECRET" not in node.log()
+        told = node.overview()
+    assert "ZZSECRET" not in node.log() + json.dumps(told, default=str)
+    assert "ZZSECRET" not in "".join(str(path) for path in node.state_dir.rglob("*"))
+    [findings] = node.state_dir.rglob("findings.json")
+    assert "ZZSECRET" not in findings.read_text()
     assert str(pydicom.dcmread(phantom_files[0]).SeriesInstanceUID) not in node.log()
     assert '"case segmented"' in node.log()
 

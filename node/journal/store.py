@@ -27,7 +27,7 @@ def utc_now() -> datetime:
 
 
 class Store:
-    """Transactions on one journal. Writers within the process take turns; readers do not wait."""
+    """Transactions on one journal. Those within the process take turns; a reader in another process does not wait."""
 
     def __init__(self, path: Path, *, clock: Clock = utc_now, read_only: bool = False) -> None:
         self._clock = clock
