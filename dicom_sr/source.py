@@ -10,6 +10,7 @@ Files are read without their pixels and never written. What is completed, is com
   functional groups, as vendors differ in where they put them (PS3.3 C.7.6.16.1).
 """
 
+import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -116,10 +117,20 @@ class _Plane:
 
 def _read_header(path: Path) -> tuple[str, Dataset]:
     try:
-        header = dcmread(path, stop_before_pixels=True, force=True)
+        header: Dataset = dcmread(path, stop_before_pixels=True)
     except InvalidDicomError as error:
-        raise InvalidSource("a file of the source series is not DICOM") from error
+        header = _read_without_preamble(path)
+        if "SOPClassUID" not in header:
+            raise InvalidSource("a file of the source series is not DICOM") from error
     return str(header.get("SOPInstanceUID", "")), header
+
+
+def _read_without_preamble(path: Path) -> Dataset:
+    """Read a bare data set, or what comes of reading other bytes as one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on bytes that are no data set; they quote what they found
+        header: Dataset = dcmread(path, stop_before_pixels=True, force=True)
+    return header
 
 
 def _complete(header: Dataset) -> None:

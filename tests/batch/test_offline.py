@@ -93,3 +93,17 @@ def test_what_is_not_there_or_no_zip_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(b"PK no zip")
     with pytest.raises(UnsafeArchive):
         run([tmp_path / "bad.zip"], tmp_path / "out")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS:UserWarning")  # pydicom says so; the node prints none
+def test_files_without_preamble_and_with_odd_headers_are_segmented_or_named(tmp_path: Path) -> None:
+    """The preamble is missing in one series, SliceThickness is no number in the other."""
+    bare = write_blocks(tmp_path / "series" / "bare", name="bare")
+    for file in bare:
+        content = file.read_bytes()
+        file.write_bytes(content[132 + 12 + int.from_bytes(content[140:144], "little") :])
+    for file in write_blocks(tmp_path / "series" / "odd", name="odd"):
+        file.write_bytes(file.read_bytes().replace(b"DS\x04\x003.5 ", b"DS\x04\x005 mm"))
+    report, _ = run([tmp_path / "series"], tmp_path / "out")
+    codes = sorted(outcome.error.code if outcome.error else "segmented" for outcome in report.outcomes)
+    assert codes == ["encoding-error", "segmented"]

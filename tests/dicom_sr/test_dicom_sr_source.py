@@ -135,3 +135,15 @@ def test_a_file_that_is_not_dicom_is_refused(cervical_files: list[Path], tmp_pat
 def test_other_instances_beside_the_slices_are_ignored(cervical_files: list[Path]) -> None:
     other = shared_files("dicom", "siemens_sagittal_epi", "enhanced")[:1]
     assert SourceSeries.from_files([*other, *cervical_files], in_order(cervical_files)[2:5]).shape == (3, 185, 384)
+
+
+def test_files_without_preamble_are_read_as_files_with_one(cervical_files: list[Path], tmp_path: Path) -> None:
+    bare = []
+    for file in cervical_files[:3]:
+        content = file.read_bytes()
+        start = 132 + 12 + int.from_bytes(content[140:144], "little")
+        bare.append(tmp_path / file.name)
+        bare[-1].write_bytes(content[start:])
+    with_preamble = SourceSeries.from_files(cervical_files[:3], in_order(cervical_files[:3]))
+    without = SourceSeries.from_files(bare, in_order(cervical_files[:3]))
+    assert np.array_equal(without.image_positions, with_preamble.image_positions)
