@@ -58,7 +58,7 @@ def build_service(settings: Settings) -> tuple[Service, Journal]:
     log.configure(level=settings.log.level, key=_log_key(settings, state_dir))
     engine = Engine(settings.model)
     journal = Journal(state_dir / _JOURNAL)
-    released = journal.cases.release_claims(settings.work.attempts)
+    released = journal.cases.release_claims(settings.work.restarts)
     if released:
         log.get_logger().warning("claims of a dead process released", cases=released)
     for name in sorted(journal.deliveries.destinations_pending() - {peer.name for peer in settings.destination}):

@@ -80,7 +80,7 @@ class Caseflow:
         Raises OSError or JournalError when the machine failed; the case then waits as if it had not been tried.
         """
         # There is one worker: what is still claimed was left behind when the journal failed.
-        self._journal.cases.release_claims(self._settings.work.attempts)
+        self._journal.cases.release_claims(self._settings.work.restarts)
         claim = self._journal.cases.claim(self._owner)
         if claim is None:
             return False

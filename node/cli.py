@@ -3,6 +3,7 @@ standard error. The exit code comes from the class of the error: see `node.error
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -168,6 +169,7 @@ def version(as_json: AsJson = False) -> None:
 def main() -> None:
     """Run a command and exit with its code."""
     as_json = "--json" in sys.argv[1:]
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that scratch folders are removed
     log.configure(level="warning", key=None)
     try:
         with show.answers_only(unless=len(sys.argv) == 1 or "--help" in sys.argv[1:]):

@@ -103,6 +103,8 @@ class WorkSettings(Section):
     """`[work]`: how often a case is tried."""
 
     attempts: Annotated[int, Field(strict=True, ge=1)] = 3
+    #: A case that was running when the process died is quarantined after so many tries: it may be what kills.
+    restarts: Annotated[int, Field(strict=True, ge=1)] = 10
 
 
 class LogSettings(Section):
@@ -124,12 +126,12 @@ class Rules(Section):
     #: An empty list asks nothing.
     region: tuple[Pattern, ...] = (
         r"cerv(?!ix)",
-        r"c[ _-]?spine",
-        r"c[ _-]?sp(?![a-z])",
+        r"(?<![a-z])c[ _-]?spine",
+        r"(?<![a-z])c[ _-]?sp(?![a-z])",
         r"neck",
         r"hws",
         r"halswirbel",
-        r"c-?t[ _-]?spine",
+        r"(?<![a-z])c-?t[ _-]?spine",
         r"(whole|total)[ _-]?spine",
     )
     #: A StudyDescription, SeriesDescription or ProtocolName that names one of these, and none of `region`, refuses.
@@ -158,8 +160,8 @@ class Rules(Section):
         r"tirm",
         r"spair",
         r"spir(?![a-z])",
-        r"fat[ _-]?sat",
-        r"(?<![a-z])fs(?![a-z])",
+        r"(?<!no )(?<!w/o )(?<!without )fat[ _-]?sat",
+        r"(?<!no[ _-])(?<!non[ _-])(?<!w/o )(?<!without )(?<![a-z])fs(?![a-z])",
         r"dixon",
         r"(?<![a-z])water(?![a-z])",
         r"flair",

@@ -433,6 +433,20 @@ def test_a_case_that_a_failing_journal_left_behind_is_taken_up_again(
     assert node.cases()[0]["state"] == "delivered"
 
 
+def test_a_case_survives_nine_deaths_of_the_process_and_not_the_tenth(tmp_path: Path, files: list[Path]) -> None:
+    node = Node(tmp_path / "state")
+    node.receive(files)
+    node.close()
+    for _ in range(9):
+        assert node.journal.cases.claim("a process that dies") is not None
+        assert node.journal.cases.release_claims(node.settings.work.restarts) == 1
+        assert node.cases()[0]["state"] == "queued"
+    node.journal.cases.claim("a process that dies")
+    node.journal.cases.release_claims(node.settings.work.restarts)
+    assert (node.cases()[0]["state"], node.codes()) == ("quarantined", ["attempts-spent"])
+    node.journal.close()
+
+
 def test_every_step_leaves_an_event(node: Node, files: list[Path]) -> None:
     node.receive(files)
     node.settle()

@@ -1,6 +1,7 @@
 """The commands, as a shell runs them: one JSON document on standard output, exit codes from the error classes."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -179,3 +180,21 @@ def test_a_series_with_a_truncated_slice_fails_under_that_name(phantom_files: li
 def test_a_path_that_does_not_exist_exits_65(tmp_path: Path) -> None:
     said = answer("segment", tmp_path / "nowhere", "--out", tmp_path, code=65)
     assert said["error"]["code"] == "input-error"
+
+
+def test_a_command_that_is_ended_removes_its_scratch_folder(tmp_path: Path, phantom_files: list[Path]) -> None:
+    with zipfile.ZipFile(tmp_path / "series.zip", "w") as archive:
+        for file in phantom_files:
+            archive.write(file, file.name)
+    (tmp_path / "scratch").mkdir()
+    command = [sys.executable, "-m", "node", "segment", tmp_path / "series.zip", "--out", tmp_path / "out"]
+    running = subprocess.Popen(
+        command, env={**os.environ, "TMPDIR": str(tmp_path / "scratch")}, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stderr is not None
+    assert "model" in running.stderr.readline()
+    assert list((tmp_path / "scratch").iterdir()) != []
+    running.terminate()
+    running.communicate()
+    assert running.returncode == 143
+    assert list((tmp_path / "scratch").iterdir()) == []

@@ -294,3 +294,11 @@ def test_when_no_route_takes_a_series_each_says_why():
         ("too-few-slices", "brain"),
         ("too-few-slices", "cervical"),
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["T2 SAG NO FS", "T2 TSE SAG W/O FS", "T2_sag_no_fs", "SAG T2 NON FS", "SAG T2 WITHOUT FAT SAT", "SAG T2 FSE"],
+)
+def test_a_description_that_denies_fat_suppression_is_taken_at_its_word(text):
+    assert codes(replace(SIEMENS, series_description=text, protocol_name=None)) == []

@@ -43,7 +43,7 @@ def test_the_rules_of_the_example_are_the_defaults_and_none_is_left_out():
 def test_what_the_example_comments_out_is_the_default():
     text = EXAMPLE.read_text(encoding="utf-8")
     uncommented = tomllib.loads(COMMENTED.sub(r"\1", text))
-    assert len(COMMENTED.findall(text)) == 18
+    assert len(COMMENTED.findall(text)) == 19
     assert parse_settings(uncommented, name="uncommented") == load_settings(EXAMPLE)
 
 

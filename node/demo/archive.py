@@ -48,6 +48,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running_archive(folder: Path) -> Iterator[Archive]:
     """Run an archive that keeps its files in `folder`, until the block ends."""
+    folder = folder.resolve()  # Orthanc takes a relative path as relative to its settings file
     program = shutil.which(
         "Orthanc", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
     )

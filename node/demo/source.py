@@ -35,6 +35,7 @@ def files_to_send(source: Path | None, scratch: Path) -> list[Path]:
         voxels, grid = _read_nifti(source)
         return write_series(voxels, grid, scratch, name=hashlib.sha256(source.read_bytes()).hexdigest())
     if source.suffix.lower() == ".zip":
+        scratch.mkdir(parents=True, exist_ok=True)
         files = list(unpack(source, scratch))
     else:
         files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]

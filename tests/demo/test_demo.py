@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pydicom
 import pytest
+from oracle import write_blocks
 from PIL import Image
 
 from node.deliver.cstore import CStoreDestination
@@ -44,6 +46,15 @@ def test_a_source_without_an_image_is_named(tmp_path: Path) -> None:
         files_to_send(tmp_path, tmp_path / "scratch")
     with pytest.raises(InputError, match="no such file"):
         files_to_send(tmp_path / "nowhere", tmp_path / "scratch")
+
+
+def test_a_zip_is_a_source_too(tmp_path: Path) -> None:
+    files = write_blocks(tmp_path / "blocks")
+    with zipfile.ZipFile(tmp_path / "blocks.zip", "w") as archive:
+        for file in files:
+            archive.write(file, f"study/{file.name}")
+    unpacked = files_to_send(tmp_path / "blocks.zip", tmp_path / "scratch")
+    assert sorted(file.read_bytes() for file in unpacked) == sorted(file.read_bytes() for file in files)
 
 
 @pytest.mark.slow
