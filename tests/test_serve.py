@@ -90,8 +90,8 @@ def stored_some(node: Node) -> bool:
     return len(list((node.state_dir / "spool").rglob("*.dcm"))) >= 4
 
 
-def in_state(state: str) -> Callable[[Node], bool]:
-    return lambda node: any(case["state"] == state for case in node.cases())
+def in_state(*states: str) -> Callable[[Node], bool]:
+    return lambda node: any(case["state"] in states for case in node.cases())
 
 
 def results_written(node: Node) -> bool:
@@ -100,7 +100,7 @@ def results_written(node: Node) -> bool:
 
 @pytest.mark.parametrize(
     "moment",
-    [stored_some, in_state("queued"), in_state("running"), results_written, in_state("sending")],
+    [stored_some, in_state("queued", "running"), in_state("running"), results_written, in_state("sending")],
     ids=["while receiving", "queued", "running", "results written", "sending"],
 )
 def test_a_kill_at_any_stage_ends_with_exactly_one_seg_and_one_sr(
