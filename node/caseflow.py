@@ -134,7 +134,7 @@ class Caseflow:
             damaged: NodeError = _damaged(error)
         except Exception as error:  # noqa: BLE001 - as in `work`
             damaged = unexpected(error)
-        return None, CaseState.QUARANTINED, (_reason(damaged),)
+        return None, CaseState.QUARANTINED, (Reason.of(damaged),)
 
     def _verdict(self, instances: Sequence[StoredInstance]) -> _Verdict:
         found, unreadable = gather(self._paths(instances))
@@ -196,7 +196,7 @@ class Caseflow:
 
     def _fail(self, claim: Claim, error: NodeError) -> None:
         retry = error.retryable and claim.attempt < self._settings.work.attempts
-        state = self._journal.cases.fail(claim, _reason(error), retry=retry)
+        state = self._journal.cases.fail(claim, Reason.of(error), retry=retry)
         get_logger().warning(
             f"case {state.value if state else 'lost'}",
             case=claim.case_id,
@@ -218,10 +218,6 @@ def _reasons(unreadable: Sequence[Unreadable]) -> tuple[Reason, ...]:
     """Return one reason for each kind of fault, with the number of instances that have it."""
     counts = Counter((item.error.code, str(item.error)) for item in unreadable)
     return tuple(Reason(code=code, text=f"{count} x {text}") for (code, text), count in counts.items())
-
-
-def _reason(error: NodeError) -> Reason:
-    return Reason(code=error.code, text=str(error))
 
 
 def _damaged(error: OSError) -> SystemFailed:

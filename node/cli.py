@@ -127,7 +127,8 @@ def echo(
     settings = load_settings(config)
     chosen = [peer for peer in settings.destination if destination in {None, peer.name}]
     if not chosen:
-        raise SettingsError(f"{config}: no destination named {destination!r}")
+        wanted = f"none is named {destination!r}" if destination else "none is configured"
+        raise SettingsError(f"{config}: destination: {wanted}")
     answers: dict[str, Any] = {}
     failed: NodeError | None = None
     for peer in chosen:

@@ -4,17 +4,15 @@ import errno
 import io
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pytest
 from oracle import OracleSegmenter, failure, write_blocks
 from pydicom.uid import JPEG2000Lossless
+from wired import Node
 
-from node.caseflow import Caseflow
-from node.deliver.destination import Answer, Parcel
 from node.errors import (
     BundleError,
     ContextsRefused,
@@ -24,94 +22,7 @@ from node.errors import (
     StoreFailed,
     StoreRefused,
 )
-from node.journal.journal import Journal
 from node.journal.overview import events, overview
-from node.outbox import Outbox
-from node.receive.spool import Received, Spool
-from node.receive.traffic import Traffic
-from node.settings import Settings, parse_settings
-
-
-class Clock:
-    """A monotonic clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Shelf:
-    """A destination in memory. `faults` are met first: an error for one object, or an exception for the whole way."""
-
-    def __init__(self) -> None:
-        self.taken: list[str] = []
-        self.bytes: dict[str, bytes] = {}
-        self.faults: list[Exception | None] = []
-
-    def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Answer]:
-        for parcel in parcels:
-            fault = self.faults.pop(0) if self.faults else None
-            if isinstance(fault, PeerUnreachable | ContextsRefused):
-                raise fault
-            if fault is None:
-                self.taken.append(parcel.sop_instance_uid)
-                self.bytes[parcel.sop_instance_uid] = parcel.path.read_bytes()
-            yield Answer(parcel=parcel, error=fault, note=None)  # type: ignore[arg-type]
-
-
-class Node:
-    """A wired case flow without threads."""
-
-    def __init__(self, state_dir: Path, segmenter: OracleSegmenter | None = None, route: str = "cervical") -> None:
-        self.state_dir = state_dir
-        state_dir.mkdir(exist_ok=True)
-        self.settings = settings(state_dir, route)
-        self.clock = Clock()
-        self.segmenter = segmenter or OracleSegmenter()
-        self.shelf = Shelf()
-        self.journal = Journal(state_dir / "journal.sqlite")
-        self.traffic = Traffic(self.clock)
-        self.flow = Caseflow(self.settings, self.journal, self.traffic, lambda: self.segmenter, self.clock)
-        self.outbox = Outbox(self.settings, self.journal.deliveries, {"archive": self.shelf}, self.clock)
-        self.spool = Spool(state_dir, self.flow.take)
-
-    def receive(self, files: Sequence[Path]) -> None:
-        for file in files:
-            content = file.read_bytes()
-            self.spool.take(Received(file_meta=b"", data_set=content, calling_ae="TEST"))
-
-    def settle(self) -> None:
-        """Wait until every series is complete, then close, work and deliver until nothing is left."""
-        self.close()
-        while self.flow.work():
-            pass
-        self.outbox.deliver("archive")
-
-    def close(self) -> None:
-        """See every open series once, so that its timers run, then let them run out."""
-        self.flow.close()
-        self.clock.now += 1000
-        self.flow.close()
-
-    def cases(self) -> list[dict[str, Any]]:
-        """Return the cases, oldest first."""
-        return list(reversed(overview(self.journal.store, latest=100)["latest_cases"]))
-
-    def codes(self) -> list[str]:
-        return [reason["code"] for reason in self.cases()[-1]["reasons"]]
-
-
-def settings(state_dir: Path, route: str) -> Settings:
-    return parse_settings(
-        {
-            "node": {"state_dir": str(state_dir)},
-            "route": [{"name": route, "destinations": ["archive"]}],
-            "destination": [{"name": "archive", "host": "127.0.0.1", "port": 4242, "ae_title": "ARCHIVE"}],
-        },
-        name="test",
-    )
 
 
 @pytest.fixture

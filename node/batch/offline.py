@@ -146,7 +146,7 @@ def _segment(
 
 
 def _failure(series: Series, error: NodeError) -> Outcome:
-    return _outcome(series, reasons=(Reason(code=error.code, text=str(error)),), error=error)
+    return _outcome(series, reasons=(Reason.of(error),), error=error)
 
 
 def _outcome(

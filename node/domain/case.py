@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from node.domain.identifiers import Digest
+from node.errors import NodeError
 
 
 class CaseState(Enum):
@@ -73,6 +74,11 @@ class Reason:
 
     code: str
     text: str
+
+    @classmethod
+    def of(cls, error: NodeError) -> "Reason":
+        """Return an error as the reason that is stored."""
+        return cls(code=error.code, text=str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

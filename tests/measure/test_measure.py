@@ -5,24 +5,15 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+from oracle import ALGORITHM
 
 from node.domain.anatomy import StructureKind
-from node.domain.findings import Algorithm, Segmentation
+from node.domain.findings import Segmentation
 from node.domain.geometry import Grid, turn
 from node.measure.components import split
 from node.measure.metrics import measure
 
 BODY, DISC = StructureKind.VERTEBRAL_BODY, StructureKind.INTERVERTEBRAL_DISC
-ALGORITHM = Algorithm(
-    name="cspine-node",
-    version="0",
-    bundle_name="b",
-    bundle_version="1",
-    bundle_digest="0" * 64,
-    members=("2d fold 0",),
-    engine="cpu",
-    intended_use="Tests.",
-)
 ORIENTATIONS = [
     "".join(letters) for axes in permutations([("R", "L"), ("A", "P"), ("I", "S")]) for letters in product(*axes)
 ]

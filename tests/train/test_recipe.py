@@ -150,7 +150,7 @@ def test_the_starter_weights_load_without_unpickling_code_and_fit_their_plans(co
     folder = STARTER / MEMBERS[configuration]
     weights = torch.load(folder / "fold_0" / "checkpoint_final.pth", weights_only=True)["network_weights"]
     described = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
-    build(described, configuration).load_state_dict(weights)
+    assert str(build(described, configuration).load_state_dict(weights)) == "<All keys matched successfully>"
 
 
 def test_the_default_recipe_describes_the_starter() -> None:
