@@ -1,6 +1,7 @@
 # make demo    sets up and shows the main job: a series in over C-STORE, SEG and SR back in the archive
 # make test    sets up and passes the tests
 # make lint    ruff, mypy --strict
+# make bench   the starter's figures on this machine: against nnU-Net's commands, end to end, memory (docs/benchmarks.md)
 # make setup   the virtual environment in .venv, exact versions from constraints.txt
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint bench clean
 
 setup: $(READY)
 
@@ -27,6 +28,9 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/cspine-node bench --only r1,r2,memory --out bench.json
 
 clean:
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

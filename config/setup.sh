@@ -50,6 +50,6 @@ else
     pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu $torch
 fi
 echo "installing cspine-node with exact versions"
-extras="[test,lint]"
-[ "${2:-}" != --no-tools ] || extras=""
+extras="[openvino,test,lint]"
+[ "${2:-}" != --no-tools ] || extras="[openvino]"
 pip install --quiet --constraint constraints.txt --editable ".$extras"

@@ -9,16 +9,16 @@ from node.caseflow import Caseflow
 from node.deliver.cstore import CStoreDestination
 from node.deliver.scu import Peer
 from node.durable import make_folder_durably
-from node.errors import SettingsError
+from node.errors import BundleTampered, SettingsError
 from node.journal.journal import Journal
 from node.journal.store import Store
 from node.outbox import Outbox
-from node.pipeline import Segmenter
 from node.receive.listener import Listener
 from node.receive.spool import Spool, sweep
 from node.receive.traffic import Traffic
 from node.segment.bundle import STARTER, Bundle, load_bundle
-from node.service import Service
+from node.segment.process.pool import EnginePool
+from node.service import Bell, Service
 from node.settings import STARTER_BUNDLE, DestinationSettings, ModelSettings, NodeSettings, Settings
 
 _JOURNAL = "journal.sqlite"
@@ -26,53 +26,43 @@ _LOG_KEY = "log.key"
 _LEFTOVER_AGE_S = 24 * 3600.0
 
 
-class Engine:
-    """The engine of a bundle. The bundle is verified at once; the networks are loaded on first use, and kept."""
-
-    def __init__(self, model: ModelSettings) -> None:
-        self._model = model
-        self._bundle = open_bundle(model)
-        self._segmenter: Segmenter | None = None
-
-    def get(self) -> Segmenter:
-        """Return the loaded engine."""
-        if self._segmenter is None:
-            from node.segment.nnunet import NnunetEngine  # noqa: PLC0415 - torch takes seconds to import
-
-            self._segmenter = NnunetEngine(self._bundle, self._model)
-        return self._segmenter
-
-    def load(self) -> None:
-        """Load the networks now."""
-        self.get()
-
-
 def open_bundle(model: ModelSettings) -> Bundle:
-    """Return the verified bundle that the settings name. Raises BundleError."""
-    return load_bundle(STARTER if model.bundle == STARTER_BUNDLE else Path(model.bundle))
+    """Return the verified bundle that the settings name. Raises BundleError, or BundleTampered for another digest."""
+    bundle = load_bundle(STARTER if model.bundle == STARTER_BUNDLE else Path(model.bundle))
+    if model.digest and bundle.digest != model.digest:
+        raise BundleTampered(
+            f"model.digest: the settings ask for {model.digest}, the bundle {bundle.name} has {bundle.digest}"
+        )
+    return bundle
+
+
+def open_engine(model: ModelSettings) -> EnginePool:
+    """Return the engine of the bundle that the settings name, verified but not loaded. Raises BundleError."""
+    return EnginePool(open_bundle(model), model)
 
 
 def build_service(settings: Settings) -> tuple[Service, Journal]:
     """Return the wired node and its open journal, after taking back what a dead process held."""
     state_dir = make_state_dir(settings.node)
     log.configure(level=settings.log.level, key=_log_key(settings, state_dir))
-    engine = Engine(settings.model)
+    engine = open_engine(settings.model)
     journal = Journal(state_dir / _JOURNAL)
     released = journal.cases.release_claims(settings.work.restarts)
     if released:
         log.get_logger().warning("claims of a dead process released", cases=released)
     for name in sorted(journal.deliveries.destinations_pending() - {peer.name for peer in settings.destination}):
         log.get_logger().warning("deliveries wait for a destination that is not configured", destination=name)
-    traffic = Traffic(time.monotonic)
-    flow = Caseflow(settings, journal, traffic, engine.get)
+    sender_done = Bell()
+    traffic = Traffic(time.monotonic, on_ended=sender_done.ring)
+    flow = Caseflow(settings, journal, traffic, engine.loaded)
     destinations = {peer.name: CStoreDestination(peer_of(peer, settings.node)) for peer in settings.destination}
     spool = Spool(state_dir, flow.take)
     service = Service(
         flow=flow,
         outbox=Outbox(settings, journal.deliveries, destinations),
         listener=Listener(settings.node, settings.receive, spool.take, traffic),
-        destinations=list(destinations),
-        load_engine=engine.load,
+        engine=engine,
+        sender_done=sender_done,
         sweep=lambda: sweep([state_dir], older_than_s=_LEFTOVER_AGE_S, now_s=time.time()),
     )
     return service, journal

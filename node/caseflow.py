@@ -8,10 +8,11 @@ work()      a case is queued            -> pipeline -> result files -> outbox (s
 import os
 import secrets
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node.assemble.completeness import completeness
@@ -35,8 +36,16 @@ _RESULTS = "results"
 _Verdict = tuple[str | None, CaseState, tuple[Reason, ...]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What closing came to: new cases, and the seconds until the next series may be complete, None without one."""
+
+    cases: int
+    wait_s: float | None
+
+
 class Caseflow:
-    """The steps, over one journal. `close` and `work` are for one thread each."""
+    """The steps, over one journal. `close` is for one thread, `work` for as many as the engine can use."""
 
     def __init__(
         self,
@@ -52,6 +61,9 @@ class Caseflow:
         self._segmenter = segmenter
         self._clock = clock
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._claiming = threading.Lock()
+        #: Ids of the cases that a thread works on.
+        self._running: set[int] = set()
         self._routes = {route.name: route for route in settings.route}
 
     def take(self, taken: Arrival | Quarantined) -> bool:
@@ -62,9 +74,9 @@ class Caseflow:
         own_result = taken.own_result or arrivals.is_known_result(taken.sop_instance_uid)
         return arrivals.record(replace(taken, own_result=own_result)) is not Outcome.DUPLICATE
 
-    def close(self) -> int:
-        """Open a case for every series that is complete; return how many."""
-        closed = 0
+    def close(self) -> Closing:
+        """Open a case for every series that is complete."""
+        closed, waits_s = 0, []
         now_s = self._clock()
         open_series = self._journal.arrivals.open_series()
         self._traffic.retain({series.series_uid for series in open_series}, now_s)
@@ -72,20 +84,22 @@ class Caseflow:
             state = completeness(self._traffic.of(series.series_uid), self._clock(), self._settings.completeness)
             if isinstance(state, Complete):
                 closed += self._close_one(series, partial=state.partial)
-        return closed
+            else:
+                waits_s.append(state.seconds)
+        return Closing(cases=closed, wait_s=min(waits_s, default=None))
 
     def work(self) -> bool:
         """Run the oldest queued case; return False when none waits. What the case did wrong is recorded, not raised.
 
-        Raises OSError or JournalError when the machine failed; the case then waits as if it had not been tried.
+        Raises what keeps the engine from answering any case, and OSError or JournalError when the machine failed; the
+        case then waits as if it had not been tried.
         """
-        # There is one worker: what is still claimed was left behind when the journal failed.
-        self._journal.cases.release_claims(self._settings.work.restarts)
-        claim = self._journal.cases.claim(self._owner)
+        segmenter = self._segmenter()
+        claim = self._claim()
         if claim is None:
             return False
         try:
-            self._run(claim)
+            self._run(claim, segmenter)
         except (OSError, JournalError):
             self._journal.cases.put_back(claim)
             raise
@@ -93,7 +107,19 @@ class Caseflow:
             self._fail(claim, error)
         except Exception as error:  # noqa: BLE001 - whatever a case does, the next one runs
             self._fail(claim, unexpected(error))
+        finally:
+            with self._claiming:
+                self._running.discard(claim.case_id)
         return True
+
+    def _claim(self) -> Claim | None:
+        """Claim the oldest queued case. What is claimed and in no thread's hands was left when the journal failed."""
+        with self._claiming:
+            self._journal.cases.release_claims(self._settings.work.restarts, but=self._running)
+            claim = self._journal.cases.claim(self._owner)
+            if claim is not None:
+                self._running.add(claim.case_id)
+            return claim
 
     def _close_one(self, series: OpenSeries, *, partial: bool) -> bool:
         instances = self._journal.arrivals.instances(series.series_uid)
@@ -147,7 +173,7 @@ class Caseflow:
             return verdict.route.name, CaseState.QUEUED, ()
         return None, CaseState.REJECTED, verdict.reasons
 
-    def _run(self, claim: Claim) -> None:
+    def _run(self, claim: Claim, segmenter: Segmenter) -> None:
         begun = self._clock()
         instances = self._journal.arrivals.instances(claim.series_uid)
         if _digest_of(instances) != claim.set_digest:
@@ -159,7 +185,7 @@ class Caseflow:
             found, unreadable = gather(self._paths(instances))
             if unreadable:
                 raise unreadable[0].error
-            result = run_case(found[0], claim.set_digest, self._segmenter(), self._settings.model)
+            result = run_case(found[0], claim.set_digest, segmenter)
         except OSError as error:
             raise _damaged(error) from error
         objects = self._persist(claim, result)

@@ -5,9 +5,11 @@ Order: temporary file, fsync, rename, fsync of the directory. A reader sees the 
 
 import contextlib
 import os
+import secrets
+import shutil
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 #: One thread makes folders at a time: a folder that another thread has just made is not on the disk yet.
@@ -33,6 +35,31 @@ def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise
+    fsync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder_durably(path: Path) -> Iterator[Path]:
+    """Give a hidden folder to fill; at the end it is on the disk and becomes `path`, which must not be there yet.
+
+    After an error nothing is left of it. The folder of `path` is made when it is missing. Raises OSError.
+    """
+    make_folder_durably(path.parent)
+    folder = path.parent / f".{path.name}-{secrets.token_hex(4)}.part"
+    folder.mkdir()
+    try:
+        yield folder
+        for inner in sorted(folder.rglob("*"), reverse=True):
+            if inner.is_dir():
+                fsync_folder(inner)
+            else:
+                with inner.open("rb") as file:
+                    os.fsync(file.fileno())
+        fsync_folder(folder)
+        folder.rename(path)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     fsync_folder(path.parent)
 

@@ -35,6 +35,11 @@ class Outbox:
             for peer in settings.destination
         }
 
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The names of all destinations."""
+        return tuple(self._destinations)
+
     def deliver(self, destination: str) -> float | None:
         """Deliver what waits for a destination; return the seconds until its next try, None when nothing waits."""
         backoff = self._backoffs[destination]

@@ -18,7 +18,6 @@ from node.domain.identifiers import Digest
 from node.domain.series import Series
 from node.encode import encode
 from node.measure.metrics import measure
-from node.settings import ModelSettings
 
 
 class Segmenter(Protocol):
@@ -72,7 +71,6 @@ def run_case(
     series: Series,
     content_digest: Digest,
     segmenter: Segmenter,
-    model: ModelSettings,
     progress: Callable[[str], None] = lambda _stage: None,
 ) -> CaseResult:
     """Run one accepted series through every stage. Raises the NodeError of the stage that failed."""
@@ -84,7 +82,7 @@ def run_case(
     with stages.stage("measure"):
         findings = measure(segmentation, volume.grid)
     with stages.stage("encode"):
-        objects = encode(series, volume, findings, result_key(content_digest, segmenter.algorithm, model))
+        objects = encode(series, volume, findings, result_key(content_digest, findings.algorithm))
     with stages.stage("overlay"):
         overlay = overlay_png(volume, findings)
     return CaseResult(
@@ -97,12 +95,12 @@ def run_case(
     )
 
 
-def result_key(content_digest: Digest, algorithm: Algorithm, model: ModelSettings) -> ResultKey:
-    """Return what the results of a set of instances follow from."""
-    settings = f"mirroring={model.mirroring}, engine={algorithm.engine}"
+def result_key(content_digest: Digest, algorithm: Algorithm) -> ResultKey:
+    """Return what the results of a set of instances follow from; the engine that answered says how it was set up."""
+    engine = f"{algorithm.engine}, members {', '.join(algorithm.members)}"
     return ResultKey(
         content_digest=content_digest,
         bundle_digest=algorithm.bundle_digest,
-        settings_digest=hashlib.sha256(settings.encode()).hexdigest(),
+        settings_digest=hashlib.sha256(engine.encode()).hexdigest(),
         software_version=__version__,
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from node.demo.source import write_series
 from node.domain.anatomy import StructureKind
-from node.domain.findings import Algorithm, Segmentation
+from node.domain.findings import Algorithm, Run, Segmentation
 from node.domain.geometry import Grid, Volume
 from node.errors import NodeError
 
@@ -22,6 +22,19 @@ ALGORITHM = Algorithm(
     members=("oracle",),
     engine="oracle",
     intended_use="For tests.",
+)
+
+RUN = Run(
+    mode="fast",
+    device="cpu",
+    precision="float32",
+    members=ALGORITHM.members,
+    stages_s={"network": 0.25},
+    cpu_s={"network": 0.5},
+    peak_host_bytes=1 << 20,
+    peak_device_bytes=None,
+    fallbacks=(),
+    self_test_ppm=0.0,
 )
 
 
@@ -48,6 +61,7 @@ class OracleSegmenter:
             meanings={1: StructureKind.VERTEBRAL_BODY, 2: StructureKind.INTERVERTEBRAL_DISC},
             member_agreement={StructureKind.VERTEBRAL_BODY: 0.9, StructureKind.INTERVERTEBRAL_DISC: None},
             algorithm=ALGORITHM,
+            run=RUN,
         )
 
 

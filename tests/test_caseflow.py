@@ -1,9 +1,11 @@
 """The live way of a case, step by step, with a segmenter that needs no network and a clock that the tests turn."""
 
+import contextlib
 import errno
 import io
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from oracle import OracleSegmenter, failure, write_blocks
 from pydicom.uid import JPEG2000Lossless
 from wired import Node
 
+from node.caseflow import Caseflow, Closing
+from node.domain.findings import Segmentation
+from node.domain.geometry import Volume
 from node.errors import (
     BundleError,
     ContextsRefused,
@@ -51,9 +56,9 @@ def test_a_series_is_not_closed_before_its_quiet_time(node: Node, files: list[Pa
     node.receive(files)
     node.traffic.arrived(pydicom.dcmread(files[0]).SeriesInstanceUID, 1)
     node.clock.now = 29.9
-    assert node.flow.close() == 0
+    assert node.flow.close() == Closing(cases=0, wait_s=pytest.approx(0.1))
     node.clock.now = 30.0
-    assert node.flow.close() == 1
+    assert node.flow.close() == Closing(cases=1, wait_s=None)
 
 
 def test_results_lie_on_the_disk_beside_their_findings_and_picture(node: Node, files: list[Path]) -> None:
@@ -342,6 +347,77 @@ def test_a_case_that_a_failing_journal_left_behind_is_taken_up_again(
     assert node.cases()[0]["state"] == "running"
     node.settle()
     assert node.cases()[0]["state"] == "delivered"
+
+
+class GatedSegmenter(OracleSegmenter):
+    """Holds its first call until the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived, self.gate = threading.Event(), threading.Event()
+
+    def segment(self, volume: Volume) -> Segmentation:
+        if not self.arrived.is_set():
+            self.arrived.set()
+            assert self.gate.wait(60)
+        return super().segment(volume)
+
+
+@contextlib.contextmanager
+def first_case_running(node: Node, segmenter: GatedSegmenter) -> Iterator[None]:
+    """Work on the oldest case in another thread while the block runs."""
+    worker = threading.Thread(target=node.flow.work)
+    worker.start()
+    assert segmenter.arrived.wait(60)
+    try:
+        yield
+    finally:
+        segmenter.gate.set()
+        worker.join()
+
+
+def test_a_second_worker_takes_the_next_case_and_leaves_the_running_one_alone(
+    tmp_path: Path, files: list[Path]
+) -> None:
+    segmenter = GatedSegmenter()
+    node = Node(tmp_path / "state", segmenter)
+    node.receive(files)
+    node.receive(write_blocks(tmp_path / "other", name="other"))
+    node.close()
+    with first_case_running(node, segmenter):
+        assert node.flow.work()
+        assert not node.flow.work()
+        assert sorted(case["state"] for case in node.cases()) == ["running", "sending"]
+    assert [(case["state"], case["attempts"]) for case in node.cases()] == [("sending", 1), ("sending", 1)]
+    node.journal.close()
+
+
+def test_a_revision_that_is_done_before_the_one_it_supersedes_is_the_only_one_delivered(
+    tmp_path: Path, files: list[Path]
+) -> None:
+    segmenter = GatedSegmenter()
+    node = Node(tmp_path / "state", segmenter)
+    node.receive(files[:-1])
+    node.close()
+    with first_case_running(node, segmenter):
+        node.receive(files[-1:])
+        node.settle()
+        assert [case["state"] for case in node.cases()] == ["superseded", "delivered"]
+    node.settle()
+    assert [case["state"] for case in node.cases()] == ["superseded", "delivered"]
+    assert len(node.shelf.taken) == 2
+    node.journal.close()
+
+
+def test_an_engine_that_cannot_be_had_costs_no_case_an_attempt(node: Node, files: list[Path]) -> None:
+    def lost() -> OracleSegmenter:
+        raise BundleError("another bundle than at the start")
+
+    node.receive(files)
+    node.close()
+    with pytest.raises(BundleError):
+        Caseflow(node.settings, node.journal, node.traffic, lost, node.clock).work()
+    assert [(case["state"], case["attempts"]) for case in node.cases()] == [("queued", 0)]
 
 
 def test_a_case_survives_nine_deaths_of_the_process_and_not_the_tenth(tmp_path: Path, files: list[Path]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from node import durable
-from node.durable import make_folder_durably, write_durably
+from node.durable import make_folder_durably, new_folder_durably, write_durably
 
 
 def names(folder: Path) -> list[str]:
@@ -137,3 +137,30 @@ def test_a_thread_waits_for_the_folder_that_another_is_putting_on_the_disk(tmp_p
     for thread in threads:
         thread.join(20)
     assert second_done.is_set()
+
+
+def test_a_new_folder_appears_whole_at_the_end(tmp_path):
+    with new_folder_durably(tmp_path / "x" / "a") as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner" / "file").write_bytes(b"1")
+        assert not (tmp_path / "x" / "a").exists()
+        assert folder.name.startswith(".a-")
+    assert (tmp_path / "x" / "a" / "inner" / "file").read_bytes() == b"1"
+    assert names(tmp_path / "x") == ["a"]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_new_folder_that_fails_is_gone(tmp_path, error):
+    with pytest.raises(error), new_folder_durably(tmp_path / "a") as folder:
+        (folder / "file").write_bytes(b"1")
+        raise error
+    assert names(tmp_path) == []
+
+
+def test_a_new_folder_never_covers_another(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "file").write_bytes(b"1")
+    with pytest.raises(OSError, match="not empty"), new_folder_durably(tmp_path / "a"):
+        pass
+    assert (tmp_path / "a" / "file").read_bytes() == b"1"
+    assert names(tmp_path) == ["a"]

@@ -77,7 +77,7 @@ def segment_paths(
         for number, series in enumerate(found, start=1):
             outcome = _refusal(series, broken, settings, options)
             if outcome is None:
-                outcome = _segment(series, options, segmenter, settings, partial(progress, number, len(found)))
+                outcome = _segment(series, options, segmenter, partial(progress, number, len(found)))
             outcomes.append(outcome)
         _write_table(outcomes, options.out)
         return Report(outcomes=tuple(outcomes), unreadable=unreadable)
@@ -127,12 +127,11 @@ def _segment(
     series: Series,
     options: Options,
     segmenter: Callable[[], Segmenter],
-    settings: Settings,
     progress: Callable[[str], None],
 ) -> Outcome:
     try:
         progress("model")
-        result = run_case(series, _content_digest(series), segmenter(), settings.model, progress)
+        result = run_case(series, _content_digest(series), segmenter(), progress)
     except NodeError as error:
         return _failure(series, error)
     except Exception as error:  # noqa: BLE001 - one series that fails does not stop the others

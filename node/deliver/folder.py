@@ -14,7 +14,7 @@ from typing import Any
 
 from node.deliver.nifti import nifti_bytes
 from node.domain.case import ObjectKind
-from node.domain.findings import Findings
+from node.domain.findings import Findings, Run
 from node.domain.geometry import Volume
 from node.durable import write_durably
 
@@ -66,4 +66,13 @@ def findings_document(findings: Findings, timings_s: Mapping[str, float]) -> dic
         },
         "timings_s": {stage: round(seconds, 3) for stage, seconds in timings_s.items()},
         "algorithm": asdict(findings.algorithm),
+        "run": _run_document(findings.run),
     }
+
+
+def _run_document(run: Run) -> dict[str, Any]:
+    rounded = {
+        name: {stage: round(seconds, 3) for stage, seconds in times.items()}
+        for name, times in (("stages_s", run.stages_s), ("cpu_s", run.cpu_s))
+    }
+    return {**asdict(run), **rounded}

@@ -46,13 +46,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_archive(folder: Path) -> Iterator[Archive]:
-    """Run an archive that keeps its files in `folder`, until the block ends."""
+def running_archive(folder: Path, *, with_rest: bool = False) -> Iterator[Archive]:
+    """Run an archive that keeps its files in `folder`, until the block ends; `with_rest`: Orthanc's REST interface."""
     folder = folder.resolve()  # Orthanc takes a relative path as relative to its settings file
     program = shutil.which(
         "Orthanc", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
     )
-    with running_orthanc(program, folder) if program else running_own_archive(folder) as archive:
+    with running_orthanc(program, folder, with_rest=with_rest) if program else running_own_archive(folder) as archive:
         yield archive
 
 

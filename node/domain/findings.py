@@ -27,6 +27,34 @@ class Algorithm:
     intended_use: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How one answer came about. It changes from run to run and goes into no DICOM object."""
+
+    #: "fast" or "reference".
+    mode: str
+    #: Such as "cpu" or "cuda:0 NVIDIA H200".
+    device: str
+    #: What the networks were computed in: "float32", or "float16" by autocast.
+    precision: str
+    #: The members that ran, one line each, such as "2d fold 0".
+    members: tuple[str, ...]
+    #: Seconds by stage: "preprocess", "network" (forward passes alone), "windows" (tiles in and out), "combine" (back
+    #: onto the image's grid, softmax, mean, classes). In reference mode "network" holds the windows, "back" is apart.
+    stages_s: Mapping[str, float]
+    #: The same in seconds of the engine's CPU time, over all threads.
+    cpu_s: Mapping[str, float]
+    #: Largest resident memory of the engine's process since it began, in bytes.
+    peak_host_bytes: int
+    #: Largest memory taken on the device for this answer, in bytes; None on the CPU.
+    peak_device_bytes: int | None
+    #: What was given up on the way, such as "out of memory: 4 tiles at a time"; empty when nothing was.
+    fallbacks: tuple[str, ...]
+    #: Voxels per million that differed from the official functions when the engine tested itself at its start; None in
+    #: reference mode.
+    self_test_ppm: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Segmentation:
     """The ensemble's answer on the source grid.
@@ -40,6 +68,7 @@ class Segmentation:
     meanings: Mapping[int, StructureKind]
     member_agreement: Mapping[StructureKind, float | None]
     algorithm: Algorithm
+    run: Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +110,4 @@ class Findings:
     class_volume_mm3: Mapping[StructureKind, float]
     quality: Quality
     algorithm: Algorithm
+    run: Run

@@ -1,6 +1,6 @@
 """Cases in the journal: opened when a series closes, claimed by the worker, ended with results or a reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -142,12 +142,17 @@ class CaseJournal:
             if self._is_held(connection, claim):
                 self._move(connection, claim.case_id, CaseState.SUPERSEDED, owner=None)
 
-    def release_claims(self, attempts: int) -> int:
-        """Put back what a dead process held: queued again, or quarantined after `attempts`. Returns how many."""
+    def release_claims(self, attempts: int, *, but: Collection[int] = ()) -> int:
+        """Put back what nobody works on: queued again, or quarantined after `attempts`. Returns how many.
+
+        `but`: the ids of the cases that somebody does work on; none when the process has just started.
+        """
         table = schema.case
         spent = Reason(code="attempts-spent", text=f"the process died {attempts} times while it held this case")
         with self._store.transaction() as connection:
-            rows = connection.execute(select(table).where(table.c.state == CaseState.RUNNING.value)).all()
+            rows = connection.execute(
+                select(table).where(table.c.state == CaseState.RUNNING.value, table.c.id.not_in(but))
+            ).all()
             for row in rows:
                 if row.attempts < attempts:
                     self._move(connection, row.id, CaseState.QUEUED, owner=None)

@@ -34,6 +34,7 @@ def measure(segmentation: Segmentation, grid: Grid) -> Findings:
             specks_mm3=(int(np.count_nonzero(segmentation.classes)) - kept) * grid.voxel_volume_mm3,
         ),
         algorithm=segmentation.algorithm,
+        run=segmentation.run,
     )
 
 

@@ -32,8 +32,10 @@ class _SeriesTraffic:
 class Traffic:
     """Times of arrival on a monotonic clock, for completeness. Safe to use from several threads."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], on_ended: Callable[[], None] = lambda: None) -> None:
+        """`on_ended` is called whenever an association has ended: a series may be complete by it."""
         self._clock = clock
+        self._on_ended = on_ended
         self._lock = threading.Lock()
         self._associations: dict[int, _Association] = {}
         self._series: dict[str, _SeriesTraffic] = {}
@@ -50,6 +52,7 @@ class Traffic:
             known = self._associations.get(association)
             if known is not None and known.ending is not Ending.RELEASED:
                 known.ending = ending
+        self._on_ended()
 
     def active(self, association: int) -> None:
         """An open association carried something."""

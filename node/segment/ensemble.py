@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from node.domain.anatomy import StructureKind
 
 Probabilities = NDArray[np.float32]
+Classes = NDArray[np.uint8]
 
 
 def mean_probabilities(members: Sequence[Probabilities]) -> Probabilities:
@@ -23,9 +24,9 @@ def mean_probabilities(members: Sequence[Probabilities]) -> Probabilities:
     return total
 
 
-def most_probable(probabilities: Probabilities) -> NDArray[np.uint8]:
+def most_probable(probabilities: Probabilities) -> Classes:
     """Return the most probable class of each voxel, `(slices, rows, columns)`; ties go to the lowest class."""
-    classes: NDArray[np.uint8] = np.argmax(probabilities, axis=0).astype(np.uint8)
+    classes: Classes = np.argmax(probabilities, axis=0).astype(np.uint8)
     return classes
 
 
@@ -35,11 +36,8 @@ def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float | None:
     return 2.0 * int((first & second).sum()) / total if total else None
 
 
-def agreement(
-    members: Sequence[Probabilities], labels: Mapping[int, StructureKind]
-) -> dict[StructureKind, float | None]:
+def agreement(answers: Sequence[Classes], labels: Mapping[int, StructureKind]) -> dict[StructureKind, float | None]:
     """Return for each kind the lowest Dice between any two members' own answers; None where there is no pair."""
-    answers = [most_probable(member) for member in members]
     result: dict[StructureKind, float | None] = {}
     for label, kind in labels.items():
         pairs = [

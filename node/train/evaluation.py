@@ -1,4 +1,4 @@
-"""Measures a written bundle on phantoms it never saw, with nnU-Net's own predictor and no code of this project."""
+"""Measures trained models on phantoms they never saw, with nnU-Net's own predictor and no code of this project."""
 
 from pathlib import Path
 
@@ -7,8 +7,10 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from numpy.typing import NDArray
 
+from node.segment.nnunet.exporting import folder_name
+from node.segment.nnunet.modelfolder import FINAL
 from node.train.cases import oriented
-from node.train.modelfolder import CHECKPOINT, CONFIGURATIONS, folder_name
+from node.train.modelfolder import CONFIGURATIONS
 from node.train.plans import Json
 
 _KINDS = {1: "vertebral_body", 2: "intervertebral_disc"}
@@ -19,12 +21,12 @@ Probabilities = NDArray[np.float32]
 class OfficialEnsemble:
     """The mean of the softmax outputs of both configurations, each from the official `nnUNetPredictor`."""
 
-    def __init__(self, bundle: Path) -> None:
+    def __init__(self, folders: Path) -> None:
         self._predictors = {}
         for configuration in CONFIGURATIONS:
             predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
             predictor.initialize_from_trained_model_folder(
-                str(bundle / folder_name(configuration)), use_folds=(0,), checkpoint_name=CHECKPOINT
+                str(folders / folder_name(configuration)), use_folds=(0,), checkpoint_name=FINAL
             )
             self._predictors[configuration] = predictor
 
@@ -49,9 +51,9 @@ def dice(found: NDArray[np.integer], truth: NDArray[np.integer], label: int) -> 
     return 2.0 * int((one & two).sum()) / total if total else 1.0
 
 
-def evaluate(bundle: Path, seeds: range) -> Json:
+def evaluate(folders: Path, seeds: range) -> Json:
     """Return the mean and lowest volumetric Dice of each configuration and of the ensemble over held-out phantoms."""
-    ensemble = OfficialEnsemble(bundle)
+    ensemble = OfficialEnsemble(folders)
     scores: dict[str, dict[str, list[float]]] = {}
     for seed in seeds:
         image, truth, spacing = oriented(seed)

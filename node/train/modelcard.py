@@ -4,13 +4,11 @@ from pathlib import Path
 
 from node.train.plans import SPACING_MM, Json
 
-CARD = "MODEL_CARD.md"
-
 _NAMES = {"vertebral_body": "vertebral bodies", "intervertebral_disc": "intervertebral discs"}
 
 
-def write_card(out: Path, evaluation: Json, version: str) -> None:
-    """Write MODEL_CARD.md into the bundle at `out`; every figure in it comes from `evaluation`."""
+def write_card(path: Path, evaluation: Json, version: str) -> None:
+    """Write the card to `path`; every figure in it comes from `evaluation`."""
     rows = [
         f"| {member} | {_NAMES[kind]} | {scores['mean']:.4f} | {scores['lowest']:.4f} |"
         for member, kinds in sorted(evaluation["dice"].items())
@@ -59,4 +57,4 @@ missed and merged levels, false structures in the face and beside the spine, and
 
 Apache-2.0, as the node.
 """
-    (out / CARD).write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")

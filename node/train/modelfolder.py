@@ -1,6 +1,5 @@
-"""Writes trained-model folders as nnU-Net v2 writes them, and the bundle's manifest."""
+"""Writes trained-model folders as nnU-Net v2 writes them."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,21 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from node.train.cases import ORIENTATION
+from node.segment.nnunet.exporting import TRAINER, folder_name
+from node.segment.nnunet.modelfolder import FINAL
 from node.train.plans import Json
 
-TRAINER = "nnUNetTrainer"
-CHECKPOINT = "checkpoint_final.pth"
-MANIFEST = "bundle.json"
 CONFIGURATIONS = ("2d", "3d_fullres")
 
 #: Axes along which a configuration was mirrored in training and may be at inference; 0 is left-right.
 MIRRORS: dict[str, tuple[int, ...] | None] = {"2d": None, "3d_fullres": (0,)}
-
-
-def folder_name(configuration: str) -> str:
-    """Return nnU-Net's name of a trained model's folder."""
-    return f"{TRAINER}__nnUNetPlans__{configuration}"
 
 
 def half_weights(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -54,36 +46,10 @@ def write_member(out: Path, configuration: str, network: nn.Module, plans: Json,
         "trainer_name": TRAINER,
         "inference_allowed_mirroring_axes": MIRRORS[configuration],
     }
-    path = folder / "fold_0" / CHECKPOINT
+    path = folder / "fold_0" / FINAL
     torch.save(checkpoint, path)
     return path
 
 
-def write_manifest(out: Path, evaluation: Json, version: str) -> None:
-    """Write `bundle.json`: what the bundle is, how well it did, and the SHA-256 of every other file in it."""
-    files = sorted(path for path in out.rglob("*") if path.is_file() and path.name != MANIFEST)
-    manifest = {
-        "format": 1,
-        "name": "cspine-starter",
-        "version": version,
-        "intended_use": "Demonstration only, trained on generated images. Not for clinical use.",
-        "orientation": ORIENTATION,
-        "labels": {"1": "vertebral_body", "2": "intervertebral_disc"},
-        "members": [
-            {"configuration": name, "folder": folder_name(name), "folds": ["0"], "checkpoint": CHECKPOINT}
-            for name in CONFIGURATIONS
-        ],
-        "evaluation": evaluation,
-        "files": {path.relative_to(out).as_posix(): _sha256(path) for path in files},
-    }
-    text = json.dumps(manifest, indent=2, sort_keys=True)
-    (out / MANIFEST).write_text(text + "\n", encoding="utf-8")
-
-
 def _write_json(path: Path, content: Json) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

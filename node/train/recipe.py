@@ -1,13 +1,14 @@
-"""Trains the starter bundle: phantoms in, two nnU-Net v2 model folders and a manifest out.
+"""Trains the starter bundle: phantoms in, two nnU-Net v2 model folders and the bundle made of them out.
 
     python -m node.train.recipe --out DIR [--minutes 40] [--cases 300] [--workers 2] [--seed 1]
 
 The cases are generated and preprocessed first, then both configurations are trained, each in its own process, then the
-written folders are measured with the official predictor. A run that ends by steps, not by minutes, gives the same
-weights again on the same machine.
+written folders are measured with the official predictor, and at last imported like anybody's model. A run that ends by
+steps, not by minutes, gives the same weights again on the same machine.
 """
 
 import argparse
+import json
 import logging
 import os
 import shutil
@@ -19,11 +20,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from node.train.cases import prepare
+from node.errors import BundleError
+from node.segment.nnunet.importing import ImportWishes, import_model
+from node.train.cases import ORIENTATION, prepare
 from node.train.evaluation import evaluate
 from node.train.fitting import Material, Member, Schedule, fit
 from node.train.modelcard import write_card
-from node.train.modelfolder import write_manifest
 from node.train.plans import Json, dataset_json, plans
 
 LOG = logging.getLogger(__name__)
@@ -60,17 +62,22 @@ class TrainingReport:
     """What came out: for each configuration the steps, minutes and validation Dice, and the held-out evaluation."""
 
     out: Path
+    #: nnU-Net's folders, from which the bundle was made.
+    folders: Path
     fitted: dict[str, dict[str, float]]
     evaluation: Json
 
 
 def train(out: Path, recipe: Recipe, prepared: Path | None = None) -> TrainingReport:
-    """Train and measure a bundle and write it to `out`.
+    """Train and measure a bundle and write it to the new folder `out`; nnU-Net's own folders stay in `out`-nnunet.
 
     `prepared` is a folder for the preprocessed cases; those already there are taken as they are. Without it they live
     in a temporary folder.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    if out.exists():
+        raise BundleError(f"{out}: is there already")
+    folders = out.with_name(f"{out.name}-nnunet")
+    folders.mkdir(parents=True, exist_ok=True)
     described = plans(recipe.features_2d, recipe.features_3d, recipe.patch_2d, recipe.patch_3d)
     dataset = dataset_json(recipe.cases)
     first = recipe.seed * 1000 - 1000
@@ -83,21 +90,31 @@ def train(out: Path, recipe: Recipe, prepared: Path | None = None) -> TrainingRe
     )
     try:
         _prepare_all(recipe, material, described, dataset)
-        fitted = _fit_all(out, recipe, material, described, dataset)
+        fitted = _fit_all(folders, recipe, material, described, dataset)
     finally:
         if prepared is None:
             shutil.rmtree(scratch, ignore_errors=True)
-    return _finish(out, recipe, fitted)
+    return _finish(out, folders, recipe, fitted)
 
 
-def _finish(out: Path, recipe: Recipe, fitted: dict[str, dict[str, float]]) -> TrainingReport:
-    """Measure the folders in `out`, then write card and manifest."""
-    evaluation = evaluate(out, range(TEST_SEED, TEST_SEED + recipe.test_cases))
+def _finish(out: Path, folders: Path, recipe: Recipe, fitted: dict[str, dict[str, float]]) -> TrainingReport:
+    """Measure the models in `folders`, write their card, and make the bundle of them."""
+    evaluation = evaluate(folders, range(TEST_SEED, TEST_SEED + recipe.test_cases))
     evaluation["training"] = {"phantoms": recipe.cases, "seed": recipe.seed, "fitted": fitted}
     LOG.info("held-out Dice %s", evaluation["dice"])
-    write_card(out, evaluation, recipe.version)
-    write_manifest(out, evaluation, recipe.version)
-    return TrainingReport(out=out, fitted=fitted, evaluation=evaluation)
+    figures, card = folders / "evaluation.json", folders / "MODEL_CARD.md"
+    figures.write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
+    write_card(card, evaluation, recipe.version)
+    wishes = ImportWishes(
+        name="cspine-starter",
+        version=recipe.version,
+        intended_use="Demonstration only, trained on generated images. Not for clinical use.",
+        orientation=ORIENTATION,
+        evaluation=figures,
+        card=card,
+    )
+    import_model(folders, out, wishes)
+    return TrainingReport(out=out, folders=folders, fitted=fitted, evaluation=evaluation)
 
 
 def _prepare_all(recipe: Recipe, material: Material, described: Json, dataset: Json) -> None:
@@ -109,7 +126,7 @@ def _prepare_all(recipe: Recipe, material: Material, described: Json, dataset: J
 
 
 def _fit_all(
-    out: Path, recipe: Recipe, material: Material, described: Json, dataset: Json
+    folders: Path, recipe: Recipe, material: Material, described: Json, dataset: Json
 ) -> dict[str, dict[str, float]]:
     shapes = {"2d": ((1, *recipe.patch_2d), 4, 2e-3), "3d_fullres": (recipe.patch_3d, 1, 2e-3)}
     jobs: list[tuple[Callable[..., object], tuple[object, ...]]] = []
@@ -130,7 +147,7 @@ def _fit_all(
             seed=recipe.seed,
             threads=recipe.threads,
         )
-        jobs.append((fit, (out, member, material)))
+        jobs.append((fit, (folders, member, material)))
     results = _run(recipe, jobs, each=1)
     return {name: dict(result) for name, result in zip(shapes, results, strict=True)}  # type: ignore[call-overload]
 

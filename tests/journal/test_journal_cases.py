@@ -124,6 +124,13 @@ def test_after_a_crash_claims_are_queued_again_until_their_attempts_are_spent(jo
     assert journal.cases.release_claims(attempts=2) == 0
 
 
+def test_a_claim_that_somebody_works_on_is_not_released(journal, fill):
+    held = fill.running(journal)
+    assert journal.cases.release_claims(attempts=3, but={held.case_id}) == 0
+    assert fill.states(journal) == ["running"]
+    assert journal.cases.release_claims(attempts=3, but={held.case_id + 1}) == 1
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [("queued", "superseded"), ("running", "superseded"), ("sending", "superseded"), ("quarantined", "superseded"),

@@ -9,7 +9,7 @@ import pytest
 
 from node.errors import UnsafeArchive
 from node.receive import archive
-from node.receive.archive import unpack
+from node.receive.archive import unpack, unpack_tree
 
 
 def zipped(path: Path, entries, compression=zipfile.ZIP_DEFLATED) -> Path:
@@ -149,3 +149,41 @@ def test_a_damaged_archive_is_unpacked_or_refused(tmp_path, folder, compression)
             refused += 1
     assert 50 < refused < 150
     assert {path.name for path in folder.iterdir()} <= {"000000", "000001"}
+
+
+def test_a_tree_keeps_the_names_of_the_archive(tmp_path, folder):
+    path = zipped(tmp_path / "a.zip", [("model/", b""), ("model/fold_0/x.pth", b"1"), ("plans.json", b"2")])
+    unpack_tree(path, folder)
+    found = {item.relative_to(folder).as_posix(): item.read_bytes() for item in folder.rglob("*") if item.is_file()}
+    assert found == {"model/fold_0/x.pth": b"1", "plans.json": b"2"}
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "a\\x", "c:x", "..", "a\n", "a/" * 20 + "x", "é" * 200])
+def test_a_tree_takes_no_name_that_leads_elsewhere(tmp_path, folder, name):
+    with pytest.raises(UnsafeArchive, match="leads out of the folder"):
+        unpack_tree(zipped(tmp_path / "a.zip", [(name, b"evil")]), folder)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [0o120777, 0o020666, 0o010666, 0o140777])
+def test_a_tree_takes_no_link_and_no_device(tmp_path, folder, kind):
+    entry = zipfile.ZipInfo("plans.json")
+    entry.external_attr = kind << 16
+    with pytest.raises(UnsafeArchive, match="no plain file"):
+        unpack_tree(zipped(tmp_path / "a.zip", [(entry, b"/etc/passwd")]), folder)
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "./a"), ("a", "a/b"), ("a/b", "a")])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_tree_takes_no_name_twice(tmp_path, folder, names):
+    with pytest.raises(UnsafeArchive):
+        unpack_tree(zipped(tmp_path / "a.zip", [(name, b"x") for name in names]), folder)
+
+
+def test_a_tree_has_its_own_cap_and_shares_that_of_bytes(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("node.receive.archive._MOST_FILES_IN_TREE", 2)
+    with pytest.raises(UnsafeArchive, match="more than 2 files"):
+        unpack_tree(zipped(tmp_path / "a.zip", [(str(n), b"x") for n in range(3)]), folder)
+    monkeypatch.setattr("node.receive.archive._MOST_BYTES", 1)
+    with pytest.raises(UnsafeArchive, match="unpacks to more than it may"):
+        unpack_tree(zipped(tmp_path / "b.zip", [("a", b"x"), ("b", b"x")]), folder)

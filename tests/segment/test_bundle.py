@@ -8,33 +8,42 @@ import pytest
 
 from node.domain.anatomy import StructureKind
 from node.errors import BundleError, BundleTampered
-from node.segment.bundle import load_bundle
+from node.segment.bundle import load_bundle, seal
 
 FILES = {
     "2d/plans.json": b"{}",
     "2d/dataset.json": b"{}",
-    "2d/fold_0/checkpoint_final.pth": b"weights 0",
-    "2d/fold_1/checkpoint_final.pth": b"weights 1",
+    "2d/fold_0.safetensors": b"weights 0",
+    "2d/fold_1.safetensors": b"weights 1",
     "LICENSE": b"words",
 }
 
 
+MEMBER = {"configuration": "2d", "folder": "2d", "folds": ["0", "1"], "mirror_axes": [0, 1]}
+
+
 def manifest(**changes: object) -> dict[str, object]:
     return {
-        "format": 1,
+        "format": 2,
         "name": "test",
         "version": "1.0",
         "intended_use": "For tests.",
         "orientation": "RSP",
         "labels": {"1": "vertebral_body", "2": "intervertebral_disc"},
-        "members": [{"configuration": "2d", "folder": "2d", "folds": ["0", "1"], "checkpoint": "checkpoint_final.pth"}],
+        "members": [MEMBER],
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()},
         **changes,
     }
 
 
 def write_manifest(folder: Path, document: object) -> None:
-    (folder / "bundle.json").write_text(json.dumps(document))
+    write_manifest_bytes(folder, json.dumps(document).encode())
+
+
+def write_manifest_bytes(folder: Path, text: bytes) -> None:
+    """Write a manifest and the seal that fits it."""
+    (folder / "bundle.json").write_bytes(text)
+    (folder / "bundle.sha256").write_text(f"{hashlib.sha256(text).hexdigest()}  bundle.json\n")
 
 
 @pytest.fixture
@@ -59,7 +68,29 @@ def test_a_sound_bundle_says_what_it_is(folder):
     (member,) = bundle.members
     assert member.names == ("2d fold 0", "2d fold 1")
     assert member.folder == folder / "2d"
-    assert member.checkpoints == tuple(folder / f"2d/fold_{fold}/checkpoint_final.pth" for fold in (0, 1))
+    assert member.mirror_axes == (0, 1)
+    assert member.weights == (folder / "2d/fold_0.safetensors", folder / "2d/fold_1.safetensors")
+
+
+def test_a_member_may_keep_its_first_folds_only(folder):
+    (member,) = load_bundle(folder).members
+    assert member.with_folds(1).names == ("2d fold 0",)
+    assert member.with_folds(0) is member
+    assert member.with_folds(7).folds == ("0", "1")
+
+
+def test_sealing_writes_the_manifest_that_loading_reads(folder):
+    (folder / "bundle.json").unlink()
+    (folder / "bundle.sha256").unlink()
+    seal(folder, {name: value for name, value in manifest().items() if name not in {"format", "files"}})
+    bundle = load_bundle(folder)
+    assert json.loads((folder / "bundle.json").read_text()) == manifest(source={}, evaluation={})
+    assert (folder / "bundle.sha256").read_text() == f"{bundle.digest}  bundle.json\n"
+
+
+def test_nothing_impossible_is_sealed(folder):
+    with pytest.raises(BundleError, match="orientation"):
+        seal(folder, {**manifest(), "orientation": "RRR"})
 
 
 def test_the_digest_of_a_bundle_is_that_of_its_manifest_and_changes_with_any_file(folder):
@@ -81,7 +112,26 @@ def test_one_changed_byte_in_any_file_is_tampering(folder, name, change):
         load_bundle(folder)
 
 
-@pytest.mark.parametrize("name", ["extra", "2d/fold_0/.hidden", "2d/bundle.json", "new/module.py"])
+@pytest.mark.parametrize("name", ["bundle.json", "bundle.sha256"])
+def test_no_byte_of_manifest_or_seal_changes_unseen(folder, name):
+    content = (folder / name).read_bytes()
+    for place in range(0, len(content), 7):
+        (folder / name).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(BundleTampered, match=r"bundle\.json differs from its digest in bundle\.sha256"):
+            load_bundle(folder)
+    for changed in (content + b" ", content[:-1], b""):
+        (folder / name).write_bytes(changed)
+        with pytest.raises(BundleTampered, match=r"differs from its digest"):
+            load_bundle(folder)
+
+
+def test_a_bundle_without_a_seal_is_refused(folder):
+    (folder / "bundle.sha256").unlink()
+    with pytest.raises(BundleError, match=r"no readable bundle\.sha256"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["extra", "2d/.hidden", "2d/bundle.json", "new/module.py"])
 def test_a_file_that_the_manifest_does_not_know_is_tampering(folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"")
@@ -112,10 +162,8 @@ def test_a_path_that_leaves_the_folder_or_winds_through_it_is_refused(folder, na
         {"folder": "."},
         {"folder": "2d/../2d"},
         {"folder": "absent"},
-        {"checkpoint": "../../../outside.pth"},
-        {"checkpoint": "checkpoint_best.pth"},
         {"folds": ["0", "2"]},
-        {"folds": ["0/../fold_0"]},
+        {"folds": ["all"]},
     ],
 )
 def test_a_member_without_verified_files_is_refused(folder, change):
@@ -127,7 +175,7 @@ def test_a_member_without_verified_files_is_refused(folder, change):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'"text"', b"{}"])
 def test_a_manifest_that_is_no_manifest_is_refused(folder, content):
-    (folder / "bundle.json").write_bytes(content)
+    write_manifest_bytes(folder, content)
     with pytest.raises(BundleError, match=r"bundle\.json"):
         load_bundle(folder)
 
@@ -135,7 +183,8 @@ def test_a_manifest_that_is_no_manifest_is_refused(folder, content):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"format": 2}, "format"),
+        ({"format": 1}, "format"),
+        ({"format": 3}, "format"),
         ({"labels": {"1": "rib"}}, "labels"),
         ({"labels": {"one": "vertebral_body"}}, "labels"),
         ({"labels": {"0": "vertebral_body"}}, "labels"),
@@ -147,7 +196,14 @@ def test_a_manifest_that_is_no_manifest_is_refused(folder, content):
         ({"orientation": "RLS"}, "orientation"),
         ({"orientation": "xyz"}, "orientation"),
         ({"members": []}, "members"),
-        ({"members": [{"configuration": "2d", "folder": "2d", "folds": [], "checkpoint": "c"}]}, "folds"),
+        ({"members": [{**MEMBER, "folds": []}]}, "folds"),
+        ({"members": [{**MEMBER, "folds": ["0/../fold_0"]}]}, "folds"),
+        ({"members": [{**MEMBER, "mirror_axes": [3]}]}, "mirror_axes"),
+        ({"members": [{**MEMBER, "mirror_axes": "all"}]}, "mirror_axes"),
+        ({"members": [{**MEMBER, "configuration": "../2d"}]}, "configuration"),
+        ({"members": [{**MEMBER, "checkpoint": "checkpoint_final.pth"}]}, "checkpoint"),
+        ({"members": [MEMBER, MEMBER]}, "two members have the same configuration"),
+        ({"source": {"trainer": 3}}, "source"),
         ({"trainer": "evil.module"}, "trainer"),
         ({"files": {"LICENSE": 3}}, "files"),
     ],

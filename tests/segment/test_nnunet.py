@@ -1,23 +1,25 @@
-"""The engine, on the bundle that ships."""
+"""The engine, on the bundle that ships and on small changes of it."""
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from bundles import changed_bundle
 
 from node.domain.anatomy import StructureKind
 from node.domain.findings import Segmentation
 from node.domain.geometry import Volume, turn
-from node.errors import BundleError, SettingsError
+from node.errors import BundleError, EngineError, ImageRefused, ModelRefused, SelfTestFailed, SettingsError
 from node.segment.bundle import STARTER, load_bundle
 from node.segment.ensemble import dice
-from node.segment.nnunet import NnunetEngine
+from node.segment.nnunet import fast as fast_module
+from node.segment.nnunet import profile as profile_module
+from node.segment.nnunet import selftest
+from node.segment.nnunet.checkpoint import read_weights, write_weights
+from node.segment.nnunet.engine import NnunetEngine
 from node.settings import ModelSettings
 from node.train.phantom import Phantom, generate
 
@@ -41,6 +43,11 @@ def phantom() -> Phantom:
     return generate(345_678, shape=(12, 192, 192), spacing_mm=(4.0, 0.9, 0.9))
 
 
+@pytest.fixture(scope="module")
+def torch_engine() -> NnunetEngine:
+    return NnunetEngine(load_bundle(STARTER), ModelSettings.model_validate({"cpu": {"backend": "torch"}}), "cpu")
+
+
 def volume_of(phantom: Phantom) -> Volume:
     return Volume(grid=phantom.grid, voxels=phantom.image, sources=(), acquired_in_3d=False)
 
@@ -58,80 +65,260 @@ def test_it_segments_a_phantom_that_it_never_saw(found: Segmentation, phantom: P
     assert found.meanings == {1: StructureKind.VERTEBRAL_BODY, 2: StructureKind.INTERVERTEBRAL_DISC}
 
 
-def test_it_gives_the_voxels_of_the_official_predictor(found: Segmentation, phantom: Phantom) -> None:
-    image, grid = turn(phantom.image, phantom.grid, "RSP")
-    members = []
-    for folder in ("nnUNetTrainer__nnUNetPlans__2d", "nnUNetTrainer__nnUNetPlans__3d_fullres"):
-        predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
-        predictor.initialize_from_trained_model_folder(str(STARTER / folder), use_folds=(0,))
-        _, probabilities = predictor.predict_single_npy_array(
-            image[None].astype(np.float32), {"spacing": list(grid.spacing_mm)}, save_or_return_probabilities=True
-        )
-        members.append(probabilities)
-    official, _ = turn(np.argmax(np.mean(members, axis=0), axis=0), grid, "LIP")
-    assert np.count_nonzero(official != found.classes) == 0
-
-
 def test_the_way_the_slices_lie_changes_no_voxel(engine: NnunetEngine, found: Segmentation, phantom: Phantom) -> None:
     voxels, grid = turn(phantom.image, phantom.grid, "PRS")
     turned = engine.segment(Volume(grid=grid, voxels=voxels, sources=(), acquired_in_3d=False)).classes
     assert np.array_equal(turn(turned, grid, "LIP")[0], found.classes)
 
 
+def test_the_same_volume_gives_the_same_voxels_again(
+    engine: NnunetEngine, found: Segmentation, phantom: Phantom
+) -> None:
+    assert np.array_equal(engine.segment(volume_of(phantom)).classes, found.classes)
+
+
 def test_it_tells_what_answered(engine: NnunetEngine) -> None:
     assert engine.algorithm.members == ("2d fold 0", "3d_fullres fold 0")
     assert "nnunetv2 2.8" in engine.algorithm.engine
+    assert "fast, cpu, float32" in engine.algorithm.engine
     assert engine.algorithm.bundle_digest == hashlib.sha256((STARTER / "bundle.json").read_bytes()).hexdigest()
 
 
+def test_it_tells_how_the_answer_came_about(found: Segmentation) -> None:
+    run = found.run
+    assert (run.mode, run.device, run.precision, run.fallbacks) == ("fast", "cpu", "float32", ())
+    assert set(run.stages_s) == set(run.cpu_s) == {"preprocess", "windows", "network", "combine"}
+    assert all(seconds > 0 for seconds in run.stages_s.values())
+    assert run.members == ("2d fold 0", "3d_fullres fold 0")
+    assert run.peak_host_bytes > 100 << 20
+    assert run.peak_device_bytes is None
+    assert run.self_test_ppm is not None
+    assert run.self_test_ppm <= 5
+
+
+def test_a_volume_of_nothing_is_refused_by_name(engine: NnunetEngine, phantom: Phantom) -> None:
+    for value in (0.0, np.nan):
+        voxels = np.full(phantom.image.shape, value, dtype=np.float32)
+        with pytest.raises(ImageRefused):
+            engine.segment(Volume(grid=phantom.grid, voxels=voxels, sources=(), acquired_in_3d=False))
+
+
+def test_where_nothing_is_found_every_voxel_is_background(engine: NnunetEngine, phantom: Phantom) -> None:
+    voxels = np.zeros(phantom.image.shape, dtype=np.int16)
+    voxels[:, :30, :30] = np.arange(30)
+    answer = engine.segment(Volume(grid=phantom.grid, voxels=voxels, sources=(), acquired_in_3d=False))
+    reference = NnunetEngine(load_bundle(STARTER), ModelSettings(mode="reference"))
+    assert np.array_equal(
+        answer.classes,
+        reference.segment(Volume(grid=phantom.grid, voxels=voxels, sources=(), acquired_in_3d=False)).classes,
+    )
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_a_settings_error() -> None:
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_a_device_that_is_not_there_is_a_settings_error(device: str) -> None:
     with pytest.raises(SettingsError, match=r"model\.device"):
-        NnunetEngine(load_bundle(STARTER), ModelSettings(device="cuda"))
+        NnunetEngine(load_bundle(STARTER), ModelSettings(), device)
 
 
-def changed_bundle(folder: Path, change: Callable[[Path], None]) -> Path:
-    """Copy the starter, let `change` alter its 2d member, and write matching digests."""
-    bundle = folder / "bundle"
-    shutil.copytree(STARTER, bundle)
-    change(bundle / "nnUNetTrainer__nnUNetPlans__2d")
-    manifest = json.loads((bundle / "bundle.json").read_text())
-    manifest["files"] = {name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in manifest["files"]}
-    (bundle / "bundle.json").write_text(json.dumps(manifest))
-    return bundle
+def test_a_backend_that_is_not_there_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profile_module, "has_openvino", lambda: False)
+    with pytest.raises(SettingsError, match=r"model\.cpu\.backend"):
+        profile_module.backends(ModelSettings.model_validate({"cpu": {"backend": "openvino"}}))
+    assert profile_module.backends(ModelSettings()) == ["torch"]
 
 
-@pytest.mark.parametrize("name", ["nonlin", "conv_op", "network_class_name"])
-def test_plans_that_name_a_foreign_class_are_refused_before_it_is_imported(tmp_path: Path, name: str) -> None:
-    def change(member: Path) -> None:
-        plans = json.loads((member / "plans.json").read_text())
-        architecture = plans["configurations"]["2d"]["architecture"]
-        (architecture if name == "network_class_name" else architecture["arch_kwargs"])[name] = "os.system"
-        (member / "plans.json").write_text(json.dumps(plans))
-
-    bundle = load_bundle(changed_bundle(tmp_path, change))
-    with pytest.raises(BundleError, match=r"os\.system: not allowed"):
-        NnunetEngine(bundle, ModelSettings())
+def test_the_profile_of_the_cpu_takes_the_first_fold_without_mirroring(tmp_path: Path) -> None:
+    bundle = load_bundle(STARTER)
+    profile = profile_module.decide(bundle, ModelSettings(), "cpu")
+    assert (profile.names, profile.mirroring) == (("2d fold 0", "3d_fullres fold 0"), False)
+    every = ModelSettings.model_validate({"cpu": {"folds": 0, "mirroring": True, "backend": "torch"}})
+    profile = profile_module.decide(bundle, every, "cpu")
+    assert (profile.mirroring, profile.backend) == (True, "torch")
 
 
-def test_a_checkpoint_with_numpy_scalars_loads_as_nnu_net_writes_them(tmp_path: Path) -> None:
-    def change(member: Path) -> None:
-        path = member / "fold_0" / "checkpoint_final.pth"
-        checkpoint = torch.load(path, weights_only=True)
-        torch.save({**checkpoint, "_best_ema": np.float64(0.9), "logging": {"lr": [np.float32(0.1)]}}, path)
+class Noisy:
+    """A forward pass whose logits are off by so much."""
 
-    assert NnunetEngine(load_bundle(changed_bundle(tmp_path, change)), ModelSettings()).algorithm.members
+    def __init__(self, forward, error: float) -> None:
+        self.forward, self.error = forward, error
 
-
-class _Evil:
-    def __reduce__(self) -> tuple[object, ...]:
-        return (eval, ("1 + 1",))
+    def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
+        answer = self.forward(tiles)
+        return answer + self.error * torch.randn(answer.shape, generator=torch.Generator().manual_seed(1))
 
 
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    def change(member: Path) -> None:
-        torch.save({"network_weights": {}, "evil": _Evil()}, member / "fold_0" / "checkpoint_final.pth")
+def test_a_fast_engine_that_differs_from_the_official_functions_does_not_serve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make = profile_module.torch_forward
+    monkeypatch.setattr(profile_module, "torch_forward", lambda *given: Noisy(make(*given), 0.5))
+    settings = ModelSettings.model_validate({"cpu": {"backend": "torch"}})
+    with pytest.raises(SelfTestFailed, match=r"torch differs .* voxels per million, allowed are 5") as caught:
+        NnunetEngine(load_bundle(STARTER), settings, "cpu")
+    assert not caught.value.retryable
 
-    bundle = load_bundle(changed_bundle(tmp_path, change))
-    with pytest.raises(BundleError, match="UnpicklingError"):
-        NnunetEngine(bundle, ModelSettings())
+
+def test_a_backend_that_fails_the_self_test_gives_way_to_torch_where_that_is_left_open(
+    monkeypatch: pytest.MonkeyPatch, phantom: Phantom
+) -> None:
+    make = profile_module.torch_forward
+    monkeypatch.setattr(profile_module, "has_openvino", lambda: True)
+    monkeypatch.setattr(
+        profile_module,
+        "openvino_forward",
+        lambda network, patch, threads: Noisy(make(network, torch.device("cpu")), 0.5),
+    )
+    engine = NnunetEngine(load_bundle(STARTER), ModelSettings(), "cpu")
+    assert "openvino" not in engine.algorithm.engine
+    assert engine.segment(volume_of(phantom)).run.self_test_ppm == 0.0
+    with pytest.raises(SelfTestFailed, match="openvino"):
+        NnunetEngine(load_bundle(STARTER), ModelSettings.model_validate({"cpu": {"backend": "openvino"}}), "cpu")
+
+
+def test_the_self_tests_phantom_has_both_kinds_and_no_patient() -> None:
+    image = selftest.phantom("RSP")
+    assert image.voxels.shape == (12, 256, 256)
+    assert image.spacing_mm == pytest.approx((3.3, 0.62, 0.62))
+
+
+def test_a_device_without_room_gets_smaller_batches_and_the_answer_says_so(
+    torch_engine: NnunetEngine, monkeypatch: pytest.MonkeyPatch, phantom: Phantom, found: Segmentation
+) -> None:
+    def with_room_for_two(forward):
+        def tight(tiles: torch.Tensor) -> torch.Tensor:
+            if len(tiles) > 2:
+                raise torch.OutOfMemoryError("no room")
+            return forward(tiles)
+
+        return tight
+
+    for member in torch_engine._networks._members:  # the seam of a device's memory is the forward pass
+        monkeypatch.setattr(member, "forwards", [with_room_for_two(forward) for forward in member.forwards])
+        monkeypatch.setattr(member, "batch", 8)
+        monkeypatch.setattr(member, "notes", [])
+    answer = torch_engine.segment(volume_of(phantom))
+    assert answer.run.fallbacks == (
+        "out of memory: 4 tiles of 2d at a time",
+        "out of memory: 2 tiles of 2d at a time",
+        "out of memory: 4 tiles of 3d_fullres at a time",
+        "out of memory: 2 tiles of 3d_fullres at a time",
+    )
+    assert np.count_nonzero(answer.classes != found.classes) <= 5e-6 * found.classes.size + 1
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_case_that_a_device_has_no_room_for_runs_on_the_cpu_where_that_is_allowed(
+    torch_engine: NnunetEngine, monkeypatch: pytest.MonkeyPatch, phantom: Phantom, allowed: bool
+) -> None:
+    """No CUDA device is needed: an engine on the CPU is told that it is one, and has no room for a single tile."""
+    expected = torch_engine.segment(volume_of(phantom)).classes
+    engine = torch_engine
+    monkeypatch.setattr(engine, "_settings", engine._settings.model_copy(update={"cpu_fallback": allowed}))
+
+    def no_room(tiles: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no room")
+
+    prepared = engine.prepare(phantom.image, phantom.grid)
+    for member in engine._networks._members:
+        monkeypatch.setattr(member, "forwards", [no_room])
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _device: None)
+    monkeypatch.setattr(NnunetEngine, "_on_cuda", property(lambda self: self is engine))
+    monkeypatch.setattr(NnunetEngine, "_settle", lambda self: None)
+    if not allowed:
+        with pytest.raises(EngineError, match="too little memory"):
+            engine.answer(prepared)
+        return
+    answer = engine.answer(prepared)
+    assert answer.run.fallbacks == ("out of memory on cpu: ran on the CPU",)
+    assert np.array_equal(answer.classes, expected)
+
+
+def test_what_a_library_raises_is_an_engine_error(
+    engine: NnunetEngine, monkeypatch: pytest.MonkeyPatch, phantom: Phantom
+) -> None:
+    def broken(tiles: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("device-side assert")
+
+    monkeypatch.setattr(engine._networks._members[0], "forwards", [broken])
+    with pytest.raises(EngineError, match="RuntimeError"):
+        engine.segment(volume_of(phantom))
+
+
+def change_plans(bundle: Path, **kwargs: object) -> None:
+    path = bundle / "2d" / "plans.json"
+    plans = json.loads(path.read_text())
+    plans["configurations"]["2d"].update(kwargs)
+    path.write_text(json.dumps(plans))
+
+
+def test_plans_that_fast_mode_does_not_know_are_refused_and_reference_mode_takes_them(
+    tmp_path: Path, phantom: Phantom
+) -> None:
+    keywords = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
+    folder = changed_bundle(tmp_path, lambda bundle: change_plans(bundle, resampling_fn_probabilities_kwargs=keywords))
+    with pytest.raises(ModelRefused, match="reference"):
+        NnunetEngine(load_bundle(folder), ModelSettings(), "cpu")
+    answer = NnunetEngine(load_bundle(folder), ModelSettings(mode="reference"), "cpu").segment(volume_of(phantom))
+    assert answer.run.mode == "reference"
+    assert answer.run.self_test_ppm is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"use_mask_for_norm": [True]},
+        {"normalization_schemes": ["RescaleTo01Normalization"]},
+        {"normalization_schemes": ["NoNormalization"]},
+    ],
+    ids=["normalised within the mask", "rescaled to 0..1", "not normalised"],
+)
+def test_other_ways_to_normalise_give_the_voxels_of_reference_mode(tmp_path: Path, changes: dict[str, object]) -> None:
+    """The self-test of the engine is the assertion: it compares every voxel of its phantom."""
+    folder = changed_bundle(tmp_path, lambda bundle: change_plans(bundle, **changes), only="2d")
+    settings = ModelSettings.model_validate({"cpu": {"backend": "torch"}, "tolerance_ppm": 0.0})
+    engine = NnunetEngine(load_bundle(folder), settings, "cpu")
+    assert engine.self_test is not None
+    assert engine.self_test.ppm == 0.0
+
+
+def test_axes_in_another_order_give_the_voxels_of_reference_mode(tmp_path: Path) -> None:
+    def change(bundle: Path) -> None:
+        path = bundle / "2d" / "plans.json"
+        plans = json.loads(path.read_text())
+        path.write_text(json.dumps({**plans, "transpose_forward": [0, 2, 1], "transpose_backward": [0, 2, 1]}))
+
+    settings = ModelSettings.model_validate({"cpu": {"backend": "torch"}, "tolerance_ppm": 0.0})
+    engine = NnunetEngine(load_bundle(changed_bundle(tmp_path, change, only="2d")), settings, "cpu")
+    assert engine.self_test is not None
+    assert engine.self_test.ppm == 0.0
+
+
+def test_weights_that_do_not_fit_the_plans_are_refused(tmp_path: Path) -> None:
+    def change(bundle: Path) -> None:
+        path = bundle / "2d" / "fold_0.safetensors"
+        weights = read_weights(path)
+        first = next(iter(weights))
+        write_weights(path, {name: tensor for name, tensor in weights.items() if name != first})
+
+    with pytest.raises(BundleError, match="do not fit"):
+        NnunetEngine(load_bundle(changed_bundle(tmp_path, change)), ModelSettings(), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("shares", "winner"),
+    [
+        ((0.2, 0.5, 0.3), 1),
+        ((0.4, 0.4, 0.2), 0),
+        ((0.2, 0.4, 0.4), 1),
+        ((1 / 3, 1 / 3, 1 / 3), 0),
+        ((0.1, 0.0, 0.9), 2),
+    ],
+)
+def test_the_running_maximum_gives_ties_to_the_lowest_class(shares: tuple[float, ...], winner: int) -> None:
+    assert fast_module.running_maximum(torch.tensor(shares).reshape(3, 1)).tolist() == [winner]
+
+
+def test_the_engine_has_no_mode_but_these() -> None:
+    with pytest.raises(ValueError, match="mode"):
+        ModelSettings.model_validate({"mode": "turbo"})

@@ -1,6 +1,5 @@
 """The recipe writes what nnU-Net's own predictor loads; the starter bundle is what its manifest says."""
 
-import hashlib
 import json
 import re
 from functools import partial
@@ -10,17 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-import node.segment
 from node.domain.geometry import turn
+from node.errors import BundleError
+from node.segment.bundle import STARTER, load_bundle
+from node.segment.nnunet.checkpoint import read_weights
+from node.segment.nnunet.exporting import export_model
+from node.segment.nnunet.network import build_network, load_weights, own_weights, read_plan
 from node.train import cases, phantom
 from node.train.cases import ORIENTATION, Cases, vary
 from node.train.evaluation import OfficialEnsemble, dice
-from node.train.fitting import build, segmentation_loss
+from node.train.fitting import segmentation_loss
 from node.train.modelcard import write_card
 from node.train.plans import plans
 from node.train.recipe import Recipe, TrainingReport, train
 
-STARTER = Path(node.segment.__file__).parent / "starter"
 MEMBERS = {"2d": "nnUNetTrainer__nnUNetPlans__2d", "3d_fullres": "nnUNetTrainer__nnUNetPlans__3d_fullres"}
 SPACING_MM = (3.75, 1.6, 1.6)
 
@@ -43,20 +45,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingReport:
     """A bundle of two tiny networks after two steps each, on phantoms of 8 x 128 x 128."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cases, "generate", partial(phantom.generate, shape=(8, 128, 128), spacing_mm=SPACING_MM))
-        return train(tmp_path_factory.mktemp("bundle"), TINY)
-
-
-def digests_of(bundle: Path) -> dict[str, str]:
-    return {
-        path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(bundle.rglob("*"))
-        if path.is_file() and path.name != "bundle.json"
-    }
+        return train(tmp_path_factory.mktemp("trained") / "bundle", TINY)
 
 
 def test_the_official_predictor_loads_and_runs_what_the_recipe_wrote(trained: TrainingReport) -> None:
     image = np.random.default_rng(0).normal(100.0, 20.0, (6, 70, 66)).astype(np.float32)
-    found = OfficialEnsemble(trained.out).probabilities(image, list(SPACING_MM))
+    found = OfficialEnsemble(trained.folders).probabilities(image, list(SPACING_MM))
     assert set(found) == {"2d", "3d_fullres", "ensemble"}
     for shares in found.values():
         assert shares.shape == (3, 6, 70, 66)
@@ -67,7 +61,7 @@ def test_the_official_predictor_loads_and_runs_what_the_recipe_wrote(trained: Tr
 def test_a_checkpoint_holds_plain_values_and_half_precision_tensors(
     trained: TrainingReport, configuration: str, mirrors: tuple[int, ...] | None
 ) -> None:
-    path = trained.out / MEMBERS[configuration] / "fold_0" / "checkpoint_final.pth"
+    path = trained.folders / MEMBERS[configuration] / "fold_0" / "checkpoint_final.pth"
     checkpoint = torch.load(path, weights_only=True)
     assert checkpoint["trainer_name"] == "nnUNetTrainer"
     assert checkpoint["init_args"]["configuration"] == configuration
@@ -75,19 +69,41 @@ def test_a_checkpoint_holds_plain_values_and_half_precision_tensors(
     assert {tensor.dtype for tensor in checkpoint["network_weights"].values()} == {torch.float16}
 
 
-def test_the_manifest_names_every_file_with_its_digest(trained: TrainingReport) -> None:
-    text = (trained.out / "bundle.json").read_text(encoding="utf-8")
-    manifest = json.loads(text)
-    assert text == json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    assert manifest["files"] == digests_of(trained.out)
-    assert manifest["format"] == 1
-    assert manifest["orientation"] == "RSP"
-    assert manifest["labels"] == {"1": "vertebral_body", "2": "intervertebral_disc"}
-    assert [member["folder"] for member in manifest["members"]] == list(MEMBERS.values())
+def test_the_bundle_is_what_the_recipe_says(trained: TrainingReport) -> None:
+    bundle = load_bundle(trained.out)
+    assert (bundle.name, bundle.version, bundle.orientation) == ("cspine-starter", "0.1.0", "RSP")
+    assert {value: kind.value for value, kind in bundle.labels.items()} == {
+        1: "vertebral_body",
+        2: "intervertebral_disc",
+    }
+    assert [(member.configuration, member.folds, member.mirror_axes) for member in bundle.members] == [
+        ("2d", ("0",), ()),
+        ("3d_fullres", ("0",), (0,)),
+    ]
+    assert bundle.evaluation["dice"] == trained.evaluation["dice"]
+    assert (trained.out / "MODEL_CARD.md").is_file()
+
+
+@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
+def test_weights_stay_in_half_precision_on_their_way_into_the_bundle_and_out(
+    trained: TrainingReport, configuration: str, tmp_path: Path
+) -> None:
+    weights = read_weights(trained.out / configuration / "fold_0.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
+    export_model(load_bundle(trained.out), tmp_path / "out")
+    name = f"{MEMBERS[configuration]}/fold_0/checkpoint_final.pth"
+    before, after = (torch.load(root / name, weights_only=True) for root in (trained.folders, tmp_path / "out"))
+    assert before["network_weights"].keys() == after["network_weights"].keys()
+    assert all(torch.equal(before["network_weights"][key], after["network_weights"][key]) for key in weights)
+
+
+def test_a_bundle_that_is_there_is_not_trained_over(trained: TrainingReport) -> None:
+    with pytest.raises(BundleError, match="is there already"):
+        train(trained.out, TINY)
 
 
 def test_dataset_json_spells_the_labels_as_cspineseg_does(trained: TrainingReport) -> None:
-    dataset = json.loads((trained.out / MEMBERS["2d"] / "dataset.json").read_text(encoding="utf-8"))
+    dataset = json.loads((trained.out / "2d" / "dataset.json").read_text(encoding="utf-8"))
     assert dataset["labels"] == {"background": 0, "vertebrae": 1, "inter-vetebral disc": 2}
     assert dataset["channel_names"] == {"0": "T2"}
     assert dataset["file_ending"] == ".nii.gz"
@@ -136,9 +152,8 @@ def test_dice_of_label_one(found: list[int], truth: list[int], expected: float) 
 
 
 def test_the_starter_files_match_their_digests() -> None:
-    manifest = json.loads((STARTER / "bundle.json").read_text(encoding="utf-8"))
-    assert manifest["files"] == digests_of(STARTER)
-    assert "MODEL_CARD.md" in manifest["files"]
+    assert load_bundle(STARTER).name == "cspine-starter"
+    assert (STARTER / "MODEL_CARD.md").is_file()
 
 
 def test_the_starter_is_small() -> None:
@@ -146,16 +161,16 @@ def test_the_starter_is_small() -> None:
 
 
 @pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
-def test_the_starter_weights_load_without_unpickling_code_and_fit_their_plans(configuration: str) -> None:
-    folder = STARTER / MEMBERS[configuration]
-    weights = torch.load(folder / "fold_0" / "checkpoint_final.pth", weights_only=True)["network_weights"]
-    described = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
-    assert str(build(described, configuration).load_state_dict(weights)) == "<All keys matched successfully>"
+def test_the_starter_weights_fit_their_plans(configuration: str) -> None:
+    network = build_network(read_plan(STARTER / configuration, configuration))
+    weights = read_weights(STARTER / configuration / "fold_0.safetensors")
+    load_weights(network, weights)
+    assert all(torch.equal(tensor, weights[name].float()) for name, tensor in own_weights(network).items())
 
 
 def test_the_default_recipe_describes_the_starter() -> None:
     recipe = Recipe()
-    described = json.loads((STARTER / MEMBERS["2d"] / "plans.json").read_text(encoding="utf-8"))
+    described = json.loads((STARTER / "2d" / "plans.json").read_text(encoding="utf-8"))
     assert described == plans(recipe.features_2d, recipe.features_3d, recipe.patch_2d, recipe.patch_3d)
 
 
@@ -165,5 +180,5 @@ def test_the_model_card_states_the_figures_of_the_manifest(tmp_path: Path) -> No
     stated = {float(mean) for mean in re.findall(r"\| (\d\.\d{4}) \| \d\.\d{4} \|", card)}
     measured = {scores["mean"] for kinds in manifest["evaluation"]["dice"].values() for scores in kinds.values()}
     assert stated == measured
-    write_card(tmp_path, manifest["evaluation"], manifest["version"])
+    write_card(tmp_path / "MODEL_CARD.md", manifest["evaluation"], manifest["version"])
     assert (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8") == card

@@ -1,0 +1,17 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="Settings file (TOML).", envvar="CSPINE_NODE_CONFIG")]
+OptionalConfig = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file (TOML); defaults without.", envvar="CSPINE_NODE_CONFIG"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+#: Progress and complaints; standard output is for answers.
+ERRORS = Console(stderr=True, highlight=False)

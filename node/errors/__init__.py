@@ -1,0 +1,150 @@
+"""Every error of the node, in one tree.
+
+The class decides what happens next: `code` is the stable name that is stored and printed, `retryable` says whether
+the same work may succeed later, `exit_code` is what a command returns (the numbers of `sysexits.h`).
+
+    NodeError
+    +-- SettingsError                 the configuration is wrong
+    +-- InputError                    the received data cannot be used; trying again will not help
+    |   +-- NotDicom                  no DICOM data set in these bytes
+    |   +-- NotAnImage                a sound DICOM object without pixels, such as a report
+    |   +-- TruncatedFile             the data set ends before its end
+    |   +-- UnsupportedTransferSyntax encoded in a way nothing here decodes
+    |   +-- UndecodablePixels         the header is fine, the pixel data is not
+    |   +-- InvalidIdentifier         a UID or AE title that the standard does not allow
+    |   +-- UnsafeArchive             a zip that would unpack outside its folder or grow beyond its cap
+    |   +-- NothingToSegment          no series among the input, or every series was refused
+    |   +-- VolumeRefused             the frames do not make one regular grid
+    |       +-- MissingGeometry       a frame without position, orientation or spacing
+    |       +-- TooFewSlices          fewer than two slices
+    |       +-- SliceGap              a slice is missing, or the distance between slices varies
+    |       +-- DuplicatePosition     two frames lie at the same place
+    |       +-- MixedSize             rows or columns differ between frames
+    |       +-- MixedOrientation      the frames are not parallel
+    |       +-- MixedSpacing          the pixel spacing differs between frames
+    |       +-- ShearedStack          the slices do not stack along their normal
+    |       +-- TwoAcquisitions       several echoes, times or acquisitions in one series
+    +-- BundleError                   the model folder is missing something
+    |   +-- BundleTampered            a file of the model differs from its manifest
+    |   +-- ModelRefused              a trained model asks for what this engine does not do, or must not do
+    +-- EngineError                   the network failed on this volume
+    |   +-- ImageRefused              a volume that no network can answer
+    |   +-- EngineDied                the process that holds the networks ended in the middle of a case
+    |   +-- EngineTimeout             the case took longer than its limit; the process was killed
+    |   +-- SelfTestFailed            at start the fast engine differed from the official functions
+    +-- EncodingError                 SEG or SR could not be built
+    +-- SystemFailed                  the machine failed, not the data
+    +-- Unexpected                    nobody foresaw this; the message names type and place only
+    +-- JournalError                  the record of all work cannot be read or written
+    |   +-- IllegalTransition         a state may not follow another
+    |   +-- NodeAlreadyRunning        another process owns this journal
+    +-- DeliveryError                 an object did not reach its destination
+        +-- PeerUnreachable           no association could be made
+        +-- AssociationRefused        the peer said no to the association
+        +-- ContextsRefused           the peer takes none of the SOP Classes that were offered
+        +-- StoreFailed               the peer answered a C-STORE with a failure that may pass
+        +-- StoreRefused              the peer will never take this object
+        +-- ResultDamaged             the file to send is gone or differs from its digest
+
+Messages never hold patient data: no names, no identifiers of persons, no values of free text elements.
+"""
+
+from node.errors.delivery import (
+    AssociationRefused,
+    ContextsRefused,
+    DeliveryError,
+    PeerUnreachable,
+    ResultDamaged,
+    StoreFailed,
+    StoreRefused,
+)
+from node.errors.journal import (
+    IllegalTransition,
+    JournalError,
+    NodeAlreadyRunning,
+)
+from node.errors.model import (
+    BundleError,
+    BundleTampered,
+    EncodingError,
+    EngineDied,
+    EngineError,
+    EngineTimeout,
+    ImageRefused,
+    ModelRefused,
+    SelfTestFailed,
+)
+from node.errors.received import (
+    DuplicatePosition,
+    InputError,
+    InvalidIdentifier,
+    MissingGeometry,
+    MixedOrientation,
+    MixedSize,
+    MixedSpacing,
+    NotAnImage,
+    NotDicom,
+    NothingToSegment,
+    ShearedStack,
+    SliceGap,
+    TooFewSlices,
+    TruncatedFile,
+    TwoAcquisitions,
+    UndecodablePixels,
+    UnsafeArchive,
+    UnsupportedTransferSyntax,
+    VolumeRefused,
+)
+from node.errors.root import (
+    NodeError,
+    SettingsError,
+    SystemFailed,
+    Unexpected,
+    unexpected,
+)
+
+__all__ = [
+    "AssociationRefused",
+    "BundleError",
+    "BundleTampered",
+    "ContextsRefused",
+    "DeliveryError",
+    "DuplicatePosition",
+    "EncodingError",
+    "EngineDied",
+    "EngineError",
+    "EngineTimeout",
+    "IllegalTransition",
+    "ImageRefused",
+    "InputError",
+    "InvalidIdentifier",
+    "JournalError",
+    "MissingGeometry",
+    "MixedOrientation",
+    "MixedSize",
+    "MixedSpacing",
+    "ModelRefused",
+    "NodeAlreadyRunning",
+    "NodeError",
+    "NotAnImage",
+    "NotDicom",
+    "NothingToSegment",
+    "PeerUnreachable",
+    "ResultDamaged",
+    "SelfTestFailed",
+    "SettingsError",
+    "ShearedStack",
+    "SliceGap",
+    "StoreFailed",
+    "StoreRefused",
+    "SystemFailed",
+    "TooFewSlices",
+    "TruncatedFile",
+    "TwoAcquisitions",
+    "UndecodablePixels",
+    "Unexpected",
+    "UnsafeArchive",
+    "UnsupportedTransferSyntax",
+    "VolumeRefused",
+    "unexpected",
+]

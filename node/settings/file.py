@@ -1,0 +1,115 @@
+"""The settings file as a whole."""
+
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError, field_validator, model_validator
+
+from node.errors import SettingsError
+from node.settings.model import STARTER_BUNDLE, ModelSettings
+from node.settings.routes import RouteSettings
+from node.settings.sections import (
+    CompletenessSettings,
+    DestinationSettings,
+    LogSettings,
+    NodeSettings,
+    ReceiveSettings,
+    WorkSettings,
+)
+from node.settings.values import Section
+
+
+class Settings(Section):
+    """The whole file."""
+
+    node: NodeSettings
+    receive: ReceiveSettings = ReceiveSettings()
+    completeness: CompletenessSettings = CompletenessSettings()
+    model: ModelSettings = ModelSettings()
+    work: WorkSettings = WorkSettings()
+    log: LogSettings = LogSettings()
+    route: tuple[RouteSettings, ...] = (RouteSettings(name="cervical-t2-sagittal"),)
+    destination: tuple[DestinationSettings, ...] = ()
+
+    @field_validator("route")
+    @classmethod
+    def _routes_exist(cls, routes: tuple[RouteSettings, ...]) -> tuple[RouteSettings, ...]:
+        if not routes:
+            raise ValueError("at least one route is needed")
+        return routes
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "Settings":
+        known = [destination.name for destination in self.destination]
+        complaints = [
+            *_repeated("route[{}].name", [route.name for route in self.route]),
+            *_repeated("destination[{}].name", known),
+        ]
+        for number, route in enumerate(self.route):
+            key = f"route[{number}].destinations[{{}}]"
+            complaints += _repeated(key, route.destinations)
+            complaints += [
+                f"{key.format(index)}: no [[destination]] has the name {name!r}"
+                for index, name in enumerate(route.destinations)
+                if name not in known
+            ]
+        if complaints:
+            raise ValueError("\n".join(complaints))
+        return self
+
+
+def _repeated(key: str, names: Sequence[str]) -> list[str]:
+    """Return a complaint, at the `key` of its index, for every name that stands earlier in the list too."""
+    return [
+        f"{key.format(index)}: {name!r} stands there twice" for index, name in enumerate(names) if name in names[:index]
+    ]
+
+
+def load_settings(path: Path) -> Settings:
+    """Parse the TOML file at `path`. Raises SettingsError with one line for every key that is wrong."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {os.strerror(error.errno or 0)}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    settings = parse_settings(document, name=str(path))
+    try:
+        return _anchored(settings, path.resolve().parent)
+    except RuntimeError as error:
+        raise SettingsError(f"{path}: node.state_dir, model.bundle: {error}") from error
+
+
+def parse_settings(document: dict[str, Any], *, name: str) -> Settings:
+    """Turn a parsed document into settings; `name` stands in front of every complaint."""
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        lines = [line for item in error.errors() for line in _complaints(item)]
+        raise SettingsError("\n".join(f"{name}: {line}" for line in lines)) from error
+
+
+def _complaints(item: Any) -> list[str]:
+    """Return one line a fault; faults of the whole file name their keys themselves."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]).lstrip(".")
+    message = item["msg"].removeprefix("Value error, ")
+    return [f"{path}: {message}"] if path else message.splitlines()
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """Let relative paths start at the folder of the settings file, and names of bundles at the library."""
+    node = settings.node.model_copy(update={"state_dir": folder / settings.node.state_dir.expanduser()})
+    model = settings.model.model_copy(update={"bundle": _bundle_place(settings.model.bundle, folder, node)})
+    return settings.model_copy(update={"node": node, "model": model})
+
+
+def _bundle_place(bundle: str, folder: Path, node: NodeSettings) -> str:
+    """Return "starter", or the path of the bundle: a bare name is one of the library, or else a folder beside us."""
+    if bundle == STARTER_BUNDLE:
+        return bundle
+    beside, imported = folder / Path(bundle).expanduser(), node.models_dir / bundle
+    is_path = "/" in bundle or bundle.startswith((".", "~"))
+    return str(beside if is_path or (beside.is_dir() and not imported.is_dir()) else imported)
