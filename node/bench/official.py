@@ -56,7 +56,7 @@ class OfficialCommands:
 
     def __init__(self, subject: Subject) -> None:
         """Write the volume as NIfTI and the bundle as nnU-Net's folders."""
-        from node.segment.nnunet.exporting import export_model  # noqa: PLC0415 - it imports torch
+        from node.segment.models.exporting import export_model  # noqa: PLC0415 - it imports torch
 
         self._subject = subject
         self._folder = subject.scratch / "official"

@@ -14,7 +14,7 @@ from node.domain.anatomy import StructureKind
 from node.errors import BundleError, NodeError, SettingsError
 from node.receive.archive import unpack_tree
 from node.segment.bundle import STARTER, Bundle, load_bundle
-from node.segment.library import Library
+from node.segment.models.library import Library
 from node.settings import STARTER_BUNDLE, load_settings
 
 app = typer.Typer(help="Trained models: take in, look at, give out.", no_args_is_help=True)
@@ -61,8 +61,8 @@ def import_(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: AsJson = False,
 ) -> None:
     """Make a bundle of a trained nnU-Net v2 model and put it into the library. Nothing in the model is executed."""
-    from node.segment.nnunet.importing import ImportWishes, import_model  # noqa: PLC0415 - torch takes seconds
-    from node.segment.nnunet.modelfolder import Selection  # noqa: PLC0415
+    from node.segment.models.importing import ImportWishes, import_model  # noqa: PLC0415 - torch takes seconds
+    from node.segment.models.modelfolder import Selection  # noqa: PLC0415
 
     wishes = ImportWishes(
         name=name,
@@ -121,7 +121,7 @@ def show_(which: Which, config: OptionalConfig = None, models: Models = None, as
 @app.command()
 def verify(which: Which, config: OptionalConfig = None, models: Models = None, as_json: AsJson = False) -> None:
     """Read every file of a bundle again, build its networks and load their weights."""
-    from node.segment.nnunet.verifying import verify_networks  # noqa: PLC0415 - torch takes seconds to import
+    from node.segment.models.verifying import verify_networks  # noqa: PLC0415 - torch takes seconds to import
 
     bundle = load_bundle(_place(which, config, models))
     counts = verify_networks(bundle)
@@ -153,7 +153,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a bundle as the folders that nnU-Net's own commands take."""
-    from node.segment.nnunet.exporting import export_model  # noqa: PLC0415 - torch takes seconds to import
+    from node.segment.models.exporting import export_model  # noqa: PLC0415 - torch takes seconds to import
 
     folders = export_model(load_bundle(_place(which, config, models)), out)
     show.answer({"folders": [str(folder) for folder in folders]}, "\n".join(map(str, folders)), as_json=as_json)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from node.domain.anatomy import StructureKind
 from node.domain.findings import Segmentation
@@ -25,21 +26,21 @@ def split(segmentation: Segmentation, grid: Grid) -> tuple[NDArray[np.uint16], t
     dropped, but never the largest piece of a kind. Voxels belong together when they share a face: neighbouring levels
     often touch at corners.
     """
-    pieces: list[tuple[float, StructureKind, NDArray[np.bool_]]] = []
+    pieces: list[tuple[float, StructureKind, NDArray[np.int64]]] = []
     for label, kind in sorted(segmentation.meanings.items()):
         found = cc3d.connected_components(np.asarray(segmentation.classes == label), connectivity=6)
         sizes = np.bincount(found.ravel())[1:] * grid.voxel_volume_mm3
-        for index, size in enumerate(sizes):
+        for index, (size, box) in enumerate(zip(sizes, find_objects(found), strict=True)):
             if size >= SPECK_MM3[kind] or index == np.argmax(sizes):
-                mask = found == index + 1
-                pieces.append((_height_mm(mask, grid), kind, mask))
+                voxels = np.argwhere(found[box] == index + 1) + [side.start for side in box]
+                pieces.append((_height_mm(voxels, grid), kind, voxels))
     pieces.sort(key=lambda piece: -piece[0])
     labels = np.zeros(grid.shape, dtype=np.uint16)
-    for number, (_, _, mask) in enumerate(pieces, start=1):
-        labels[mask] = number
+    for number, (_, _, voxels) in enumerate(pieces, start=1):
+        labels[tuple(voxels.T)] = number
     return labels, tuple(kind for _, kind, _ in pieces)
 
 
-def _height_mm(mask: NDArray[np.bool_], grid: Grid) -> float:
-    """Return the centroid's position toward the head, in mm."""
-    return float(grid.to_lps_mm(np.argwhere(mask).mean(axis=0))[2])
+def _height_mm(voxels: NDArray[np.int64], grid: Grid) -> float:
+    """Return how far the centroid of voxel indices, shape (n, 3), lies toward the head, in mm."""
+    return float(grid.to_lps_mm(voxels.mean(axis=0))[2])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from node.domain.anatomy import StructureKind
 from node.domain.findings import Findings, Quality, Segmentation, Structure
@@ -19,7 +20,8 @@ def measure(segmentation: Segmentation, grid: Grid) -> Findings:
     """
     labels, kinds = split(segmentation, grid)
     structures = tuple(
-        _measure_one(np.argwhere(labels == number), number, kinds, grid) for number in range(1, len(kinds) + 1)
+        _measure_one(np.argwhere(labels[box] == number) + [side.start for side in box], number, kinds, grid)
+        for number, box in enumerate(find_objects(labels), start=1)
     )
     kept = int(np.count_nonzero(labels))
     return Findings(

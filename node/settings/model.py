@@ -43,7 +43,7 @@ class ModelSettings(Section):
     #: CPU threads of the network; 0 leaves it to torch.
     threads: Annotated[int, Field(strict=True, ge=0)] = 0
     #: A case that takes longer is stopped, its process killed and started anew.
-    timeout_s: Annotated[float, Field(strict=True, gt=0)] = 1800
+    timeout_s: Annotated[float, Field(strict=True, gt=0)] = 900
     #: At start "fast" is held against "reference" on a phantom; with more voxels per million that differ the node
     #: does not serve.
     tolerance_ppm: Annotated[float, Field(strict=True, ge=0)] = 5

@@ -7,8 +7,8 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from numpy.typing import NDArray
 
-from node.segment.nnunet.exporting import folder_name
-from node.segment.nnunet.modelfolder import FINAL
+from node.segment.models.exporting import folder_name
+from node.segment.models.modelfolder import FINAL
 from node.train.cases import oriented
 from node.train.modelfolder import CONFIGURATIONS
 from node.train.plans import Json

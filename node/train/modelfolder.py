@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from node.segment.nnunet.exporting import TRAINER, folder_name
-from node.segment.nnunet.modelfolder import FINAL
+from node.segment.models.exporting import TRAINER, folder_name
+from node.segment.models.modelfolder import FINAL
 from node.train.plans import Json
 
 CONFIGURATIONS = ("2d", "3d_fullres")

@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from node.errors import BundleError
-from node.segment.nnunet.importing import ImportWishes, import_model
+from node.segment.models.importing import ImportWishes, import_model
 from node.train.cases import ORIENTATION, prepare
 from node.train.evaluation import evaluate
 from node.train.fitting import Material, Member, Schedule, fit

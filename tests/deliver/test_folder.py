@@ -6,7 +6,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from oracle import ALGORITHM, OracleSegmenter, blocks
+from oracle import ALGORITHM, RUN, OracleSegmenter, blocks
 
 from node.deliver.folder import findings_document, write_case, write_nifti
 from node.domain.anatomy import StructureKind
@@ -35,6 +35,7 @@ def test_findings_json_is_this():
         class_volume_mm3={BODY: 3000.12349, DISC: 900.0},
         quality=Quality(member_agreement={BODY: 0.912345, DISC: None}, specks_mm3=4.00001),
         algorithm=ALGORITHM,
+        run=RUN,
     )
     document = findings_document(found, {"assemble": 0.12345, "segment": 30.0})
     assert json.loads(json.dumps(document, allow_nan=False)) == {
@@ -69,6 +70,18 @@ def test_findings_json_is_this():
             "members": ["oracle"],
             "engine": "oracle",
             "intended_use": "For tests.",
+        },
+        "run": {
+            "mode": "fast",
+            "device": "cpu",
+            "precision": "float32",
+            "members": ["oracle"],
+            "stages_s": {"network": 0.25},
+            "cpu_s": {"network": 0.5},
+            "peak_host_bytes": 1048576,
+            "peak_device_bytes": None,
+            "fallbacks": [],
+            "self_test_ppm": 0.0,
         },
     }
 

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from oracle import ALGORITHM
+from oracle import ALGORITHM, RUN
 from PIL import Image
 
 from node.deliver.overlay import overlay_png
@@ -30,6 +30,7 @@ def findings(labels: np.ndarray, *structures: Structure) -> Findings:
         class_volume_mm3={},
         quality=Quality(member_agreement={}, specks_mm3=0.0),
         algorithm=ALGORITHM,
+        run=RUN,
     )
 
 

@@ -5,7 +5,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from oracle import ALGORITHM
+from oracle import ALGORITHM, RUN
 
 from node.domain.anatomy import StructureKind
 from node.domain.findings import Segmentation
@@ -25,6 +25,7 @@ def segmentation(classes: np.ndarray) -> Segmentation:
         meanings={1: BODY, 2: DISC},
         member_agreement={BODY: 0.9, DISC: None},
         algorithm=ALGORITHM,
+        run=RUN,
     )
 
 

@@ -17,8 +17,8 @@ from bundles import ensemble_of_two_folds
 
 from node.domain.geometry import Grid, Volume, turn
 from node.segment.bundle import Bundle
+from node.segment.models.exporting import export_model
 from node.segment.nnunet.answer import Image
-from node.segment.nnunet.exporting import export_model
 from node.segment.nnunet.fast import Fast
 from node.segment.nnunet.profile import decide, load_fast, load_reference
 from node.segment.nnunet.reference import Reference

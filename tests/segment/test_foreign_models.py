@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from trained import checkpoint, configuration, dataset, network, plans, write_model
 
 from node.errors import BundleError, ModelRefused
+from node.segment.models.importing import ImportWishes, import_model
+from node.segment.models.verifying import verify_networks
 from node.segment.nnunet.checkpoint import read_checkpoint, read_weights
-from node.segment.nnunet.importing import ImportWishes, import_model
 from node.segment.nnunet.network import build_network, load_networks, read_plan
-from node.segment.nnunet.verifying import verify_networks
 
 WISHES = ImportWishes(name="neck", orientation="RSP")
 FINAL = "nnUNetTrainer__nnUNetPlans__2d/fold_0/checkpoint_final.pth"

@@ -17,13 +17,13 @@ from node.domain.anatomy import StructureKind
 from node.domain.geometry import Grid
 from node.errors import BundleError, ModelRefused
 from node.segment.bundle import Bundle, load_bundle
+from node.segment.models.exporting import export_model
+from node.segment.models.importing import ImportWishes, import_model
+from node.segment.models.modelfolder import Selection
+from node.segment.models.provenance import orientation_of
+from node.segment.models.verifying import verify_networks
 from node.segment.nnunet.checkpoint import read_weights
-from node.segment.nnunet.exporting import export_model
-from node.segment.nnunet.importing import ImportWishes, import_model
-from node.segment.nnunet.modelfolder import Selection
 from node.segment.nnunet.network import load_networks, own_weights, read_plan
-from node.segment.nnunet.provenance import orientation_of
-from node.segment.nnunet.verifying import verify_networks
 
 FINAL, BEST, LATEST = (f"checkpoint_{name}.pth" for name in ("final", "best", "latest"))
 

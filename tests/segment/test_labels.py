@@ -4,7 +4,7 @@ import pytest
 
 from node.domain.anatomy import StructureKind
 from node.errors import ModelRefused
-from node.segment.labels import meanings
+from node.segment.models.labels import meanings
 
 BODY, DISC = StructureKind.VERTEBRAL_BODY, StructureKind.INTERVERTEBRAL_DISC
 

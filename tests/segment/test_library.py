@@ -7,7 +7,7 @@ import pytest
 from node.bootstrap import open_bundle
 from node.errors import BundleError, BundleTampered
 from node.segment.bundle import load_bundle, seal
-from node.segment.library import Library
+from node.segment.models.library import Library
 from node.settings import ModelSettings, load_settings
 
 

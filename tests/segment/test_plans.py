@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trained import configuration, dataset, old_configuration, plans
 
 from node.errors import BundleError, ModelRefused
-from node.segment.plans import check_plans, labels_of
+from node.segment.models.plans import check_plans, labels_of
 
 
 def changed(document: Any, path: str, value: Any) -> Any:

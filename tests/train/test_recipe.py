@@ -12,8 +12,8 @@ import torch
 from node.domain.geometry import turn
 from node.errors import BundleError
 from node.segment.bundle import STARTER, load_bundle
+from node.segment.models.exporting import export_model
 from node.segment.nnunet.checkpoint import read_weights
-from node.segment.nnunet.exporting import export_model
 from node.segment.nnunet.network import build_network, load_weights, own_weights, read_plan
 from node.train import cases, phantom
 from node.train.cases import ORIENTATION, Cases, vary

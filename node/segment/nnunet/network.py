@@ -15,9 +15,9 @@ from torch import nn
 
 from node.errors import BundleError
 from node.segment.bundle import Member
+from node.segment.models.planfile import read_json
+from node.segment.models.plans import check_plans
 from node.segment.nnunet.checkpoint import read_weights
-from node.segment.planfile import read_json
-from node.segment.plans import check_plans
 
 #: The module that nnU-Net's conversion of plans older than 2.4 names, and where its network lies now.
 _MOVED = ("architectures.residual_unet.", "architectures.unet.")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from node.domain.anatomy import StructureKind
 from node.errors import ModelRefused
-from node.segment.planfile import shortened
+from node.segment.models.planfile import shortened
 
 #: Names with neither case, blanks, hyphens nor underscores. CSpineSeg's own are "vertebrae" and "inter-vetebral disc".
 _NAMES: Mapping[StructureKind, frozenset[str]] = {

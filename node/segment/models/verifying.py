@@ -4,9 +4,9 @@ import torch
 
 from node.errors import BundleError, ModelRefused
 from node.segment.bundle import Bundle
+from node.segment.models.plans import labels_of
 from node.segment.nnunet.checkpoint import read_weights
 from node.segment.nnunet.network import build_network, load_weights, read_plan
-from node.segment.plans import labels_of
 
 
 def verify_networks(bundle: Bundle) -> dict[str, int]:

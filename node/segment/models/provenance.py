@@ -13,10 +13,10 @@ from nibabel.filebasedimages import ImageFileError
 from node.domain.anatomy import StructureKind
 from node.domain.geometry import Grid
 from node.errors import ModelRefused
-from node.segment.nnunet.modelfolder import TrainedModel
+from node.segment.models.modelfolder import TrainedModel
+from node.segment.models.planfile import Json, read_json
+from node.segment.models.plans import TURNING_READERS
 from node.segment.nnunet.network import Plan
-from node.segment.planfile import Json, read_json
-from node.segment.plans import TURNING_READERS
 
 #: How CSpineSeg's arrays lie: 2D sagittal acquisitions converted by dcm2niix, read by SimpleITK.
 _CSPINESEG_ORIENTATION = "RSP"

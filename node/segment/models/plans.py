@@ -7,7 +7,7 @@ folders that takes any attribute of any module). So every such name is looked up
 from collections.abc import Iterator, Mapping, Sequence
 
 from node.errors import BundleError, ModelRefused
-from node.segment.planfile import (
+from node.segment.models.planfile import (
     Architecture,
     Configuration,
     Dataset,

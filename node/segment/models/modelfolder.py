@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import BundleError
+from node.segment.models.planfile import Plans, parsed, read_json, shortened
 from node.segment.nnunet.checkpoint import read_checkpoint
-from node.segment.planfile import Plans, parsed, read_json, shortened
 
 FINAL, BEST = "checkpoint_final.pth", "checkpoint_best.pth"
 

@@ -7,7 +7,7 @@ node never imports a trainer; a name outside the list says that somebody may hav
 import re
 
 from node.errors import ModelRefused
-from node.segment.planfile import shortened
+from node.segment.models.planfile import shortened
 
 _NAMES = frozenset(
     {

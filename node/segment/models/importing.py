@@ -15,14 +15,14 @@ from node.domain.anatomy import StructureKind
 from node.durable import new_folder_durably
 from node.errors import BundleError, ModelRefused
 from node.segment.bundle import Bundle, load_bundle, seal, sound_manifest, weights_name
-from node.segment.labels import meanings
+from node.segment.models.labels import meanings
+from node.segment.models.modelfolder import Selection, TrainedModel, checkpoints, chosen, find_models
+from node.segment.models.planfile import Json, read_json, shortened
+from node.segment.models.plans import labels_of
+from node.segment.models.provenance import described_labels, finite, reported_scores, training_orientation
+from node.segment.models.trainers import check_trainer
 from node.segment.nnunet.checkpoint import Checkpoint, Weights, read_checkpoint, write_weights
-from node.segment.nnunet.modelfolder import Selection, TrainedModel, checkpoints, chosen, find_models
 from node.segment.nnunet.network import Plan, build_network, own_weights, read_plan
-from node.segment.nnunet.provenance import described_labels, finite, reported_scores, training_orientation
-from node.segment.planfile import Json, read_json, shortened
-from node.segment.plans import labels_of
-from node.segment.trainers import check_trainer
 
 #: What distributed training and torch.compile put before the names of weights.
 _PREFIXES = ("module.", "_orig_mod.")

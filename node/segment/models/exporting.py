@@ -10,8 +10,8 @@ import torch
 from node.durable import new_folder_durably
 from node.errors import BundleError
 from node.segment.bundle import Bundle, Member
+from node.segment.models.modelfolder import FINAL
 from node.segment.nnunet.checkpoint import Weights, read_weights
-from node.segment.nnunet.modelfolder import FINAL
 from node.segment.nnunet.network import Plan, build_network, own_weights, read_plan
 
 #: Every allowed trainer builds the network as planned, and this one is always there.
