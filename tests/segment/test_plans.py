@@ -184,7 +184,7 @@ def test_plans_of_any_shape_are_taken_or_refused_by_name(data: st.DataObject, ki
         places = _places(both)
         container, key = places[data.draw(st.integers(0, len(places) - 1))]
         if data.draw(st.booleans()) or container is both:
-            container[key] = value
+            container[key] = copy.deepcopy(value)
         else:
             del container[key]
     try:
