@@ -59,6 +59,8 @@ _PARENT = """
 import sys
 from pathlib import Path
 from scripted import Script, segmenting
+from node import log
+log.configure(level="warning", key=None)  # standard output holds the child's number
 script = Script.__new__(Script)
 script.folder = Path(sys.argv[1])
 pool = script.pool().loaded()
