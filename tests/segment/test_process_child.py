@@ -78,10 +78,12 @@ def test_the_death_of_the_node_ends_a_child_in_the_middle_of_a_case(script: Scri
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
     assert node.stdout is not None
-    child = int(node.stdout.readline())
-    script.wait_for("answer 1")
-    node.kill()
-    node.communicate()
+    try:
+        child = int(node.stdout.readline())
+        script.wait_for("answer 1")
+    finally:
+        node.kill()
+        node.communicate()
     wait_for_end(child)
 
 
