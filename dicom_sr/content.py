@@ -7,8 +7,9 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.valuerep import format_number_as_ds
 
-from dicom_sr.equipment import code_item
-from dicom_sr.model import Measurement
+from dicom_sr import codes
+from dicom_sr.items import EncodedItem, code_item, item
+from dicom_sr.reported import Measurement
 
 
 class Relationship(Enum):
@@ -24,75 +25,84 @@ class Relationship(Enum):
     HAS_CONCEPT_MOD = "HAS CONCEPT MOD"
 
 
-def container(concept: Code, items: Sequence[Dataset], *, template: str | None = None, root: bool = False) -> Dataset:
-    """Return a CONTAINER; `template` is the TID (PS3.16) that it follows, `root` whether it is the document itself."""
-    item = Dataset() if root else _item(Relationship.CONTAINS, "CONTAINER", concept)
-    if root:
-        item.ValueType = "CONTAINER"
-        item.ConceptNameCodeSequence = [code_item(concept)]
-    item.ContinuityOfContent = "SEPARATE"
-    if template is not None:
-        identification = Dataset()
-        identification.MappingResource = "DCMR"
-        identification.TemplateIdentifier = template
-        item.ContentTemplateSequence = [identification]
-    if items:
-        item.ContentSequence = list(items)
-    return item
+def container(concept: Code, items: Sequence[EncodedItem], template: str | None = None) -> EncodedItem:
+    """Return a CONTAINER; `template` is the TID (PS3.16) that it follows."""
+    identification = {"ContentTemplateSequence": [template_item(template)]} if template is not None else {}
+    return item(
+        RelationshipType=Relationship.CONTAINS.value,
+        ValueType="CONTAINER",
+        ConceptNameCodeSequence=[code_item(concept)],
+        ContinuityOfContent="SEPARATE",
+        ContentSequence=list(items),
+        **identification,
+    )
 
 
-def code(relationship: Relationship, concept: Code, value: Code, items: Sequence[Dataset] = ()) -> Dataset:
-    """Return a CODE with the items below it."""
-    item = _item(relationship, "CODE", concept)
-    item.ConceptCodeSequence = [code_item(value)]
-    if items:
-        item.ContentSequence = list(items)
-    return item
+def template_item(template: str) -> EncodedItem:
+    """Return an item of Content Template Sequence (PS3.3 C.18.8.1.2)."""
+    return item(MappingResource="DCMR", TemplateIdentifier=template)
 
 
-def text(relationship: Relationship, concept: Code, value: str) -> Dataset:
+def code(relationship: Relationship, concept: Code, value: Code) -> EncodedItem:
+    """Return a CODE."""
+    return item(
+        RelationshipType=relationship.value,
+        ValueType="CODE",
+        ConceptNameCodeSequence=[code_item(concept)],
+        ConceptCodeSequence=[code_item(value)],
+    )
+
+
+def text(relationship: Relationship, concept: Code, value: str) -> EncodedItem:
     """Return a TEXT."""
-    item = _item(relationship, "TEXT", concept)
-    item.TextValue = value
-    return item
+    return item(
+        RelationshipType=relationship.value,
+        ValueType="TEXT",
+        ConceptNameCodeSequence=[code_item(concept)],
+        TextValue=value,
+    )
 
 
-def uid(relationship: Relationship, concept: Code, value: str) -> Dataset:
+def uid(relationship: Relationship, concept: Code, value: str) -> EncodedItem:
     """Return a UIDREF."""
-    item = _item(relationship, "UIDREF", concept)
-    item.UID = value
-    return item
+    return item(
+        RelationshipType=relationship.value, ValueType="UIDREF", ConceptNameCodeSequence=[code_item(concept)], UID=value
+    )
 
 
-def image(concept: Code, instance: Dataset, segment_number: int | None = None) -> Dataset:
+def image(concept: Code, instance: Dataset, segment_number: int | None = None) -> EncodedItem:
     """Return an IMAGE that refers to an instance, or to a segment of it (PS3.3 C.18.4)."""
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = instance.SOPClassUID
-    reference.ReferencedSOPInstanceUID = instance.SOPInstanceUID
-    if segment_number is not None:
-        reference.ReferencedSegmentNumber = segment_number
-    item = _item(Relationship.CONTAINS, "IMAGE", concept)
-    item.ReferencedSOPSequence = [reference]
-    return item
+    segment = {} if segment_number is None else {"ReferencedSegmentNumber": segment_number}
+    reference = item(
+        ReferencedSOPClassUID=instance.SOPClassUID, ReferencedSOPInstanceUID=instance.SOPInstanceUID, **segment
+    )
+    return item(
+        RelationshipType=Relationship.CONTAINS.value,
+        ValueType="IMAGE",
+        ConceptNameCodeSequence=[code_item(concept)],
+        ReferencedSOPSequence=[reference],
+    )
 
 
-def number(measurement: Measurement, derivation_concept: Code) -> Dataset:
-    """Return a NUM (PS3.3 C.18.1), with Floating Point Value where the decimal string cannot hold the value exactly."""
-    value = Dataset()
-    value.NumericValue = format_number_as_ds(float(measurement.value))
-    if float(value.NumericValue) != measurement.value:
-        value.FloatingPointValue = float(measurement.value)
-    value.MeasurementUnitsCodeSequence = [code_item(measurement.unit)]
-    item = _item(Relationship.CONTAINS, "NUM", measurement.concept)
-    item.MeasuredValueSequence = [value]
+def number(measurement: Measurement) -> EncodedItem:
+    """Return a NUM (PS3.3 C.18.1, TID 300) under its modifiers, method and derivation.
+
+    Floating Point Value is there where the decimal string cannot hold the value exactly.
+    """
+    exact = float(measurement.value)
+    decimal = format_number_as_ds(exact)
+    floating = {} if float(decimal) == exact else {"FloatingPointValue": exact}
+    measured = item(NumericValue=decimal, MeasurementUnitsCodeSequence=[code_item(measurement.unit)], **floating)
+    qualifiers = [(modifier.concept, modifier.value) for modifier in measurement.modifiers]
+    if measurement.method is not None:
+        qualifiers.append((codes.MEASUREMENT_METHOD, measurement.method))
     if measurement.derivation is not None:
-        item.ContentSequence = [code(Relationship.HAS_CONCEPT_MOD, derivation_concept, measurement.derivation)]
-    return item
-
-
-def _item(relationship: Relationship, value_type: str, concept: Code) -> Dataset:
-    item = Dataset()
-    item.RelationshipType = relationship.value
-    item.ValueType = value_type
-    item.ConceptNameCodeSequence = [code_item(concept)]
-    return item
+        qualifiers.append((codes.DERIVATION, measurement.derivation))
+    below = [code(Relationship.HAS_CONCEPT_MOD, concept, value) for concept, value in qualifiers]
+    return item(
+        RelationshipType=Relationship.CONTAINS.value,
+        ValueType="NUM",
+        ConceptNameCodeSequence=[code_item(measurement.concept)],
+        MeasuredValueSequence=[measured],
+        **({"ContentSequence": below} if below else {}),
+    )

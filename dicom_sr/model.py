@@ -1,12 +1,12 @@
-"""What a caller states about a result: equipment, algorithm, segments, measurements. Frozen, checked when made.
+"""What a caller states about a result and its segments: equipment, algorithm, colours. Frozen, checked when made.
 
 Texts of the result are ASCII, so that they can be written whatever Specific Character Set (0008,0005) the source
 series has, and at most 64 characters long where the element is of VR LO (PS3.5 6.2).
 """
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from highdicom.color import CIELabColor
 from pydicom.sr.coding import Code
@@ -17,10 +17,33 @@ from dicom_sr.errors import InvalidResult
 _LONG_STRING = 64
 
 
-def _check_texts(**texts: str) -> None:
+def check_texts(**texts: str) -> None:
+    """Raise InvalidResult when a text cannot be written as VR LO in any character set."""
     for name, text in texts.items():
         if not text or len(text) > _LONG_STRING or not text.isascii() or not text.isprintable() or "\\" in text:
             raise InvalidResult(f"{name} must be 1 to 64 printable ASCII characters without backslash: {text!r}")
+
+
+class SegmentationForm(Enum):
+    """How a SEG holds its voxels."""
+
+    #: Segmentation Type BINARY (PS3.3 C.8.20.2): one bit a voxel and segment. Every viewer and archive reads it.
+    BINARY = "BINARY"
+    #: LABELMAP, a storage class of its own (PS3.3 A.51): one number a voxel, compressed.
+    LABELMAP = "LABELMAP"
+    #: FRACTIONAL, of type PROBABILITY: 0 to 255 for each voxel and segment.
+    FRACTIONAL = "FRACTIONAL"
+
+
+class AlgorithmType(Enum):
+    """How the outline of a segment came about: Segment Algorithm Type (PS3.3 C.8.20.4)."""
+
+    #: By an algorithm alone.
+    AUTOMATIC = "AUTOMATIC"
+    #: By an algorithm and a person.
+    SEMIAUTOMATIC = "SEMIAUTOMATIC"
+    #: By a person.
+    MANUAL = "MANUAL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +66,7 @@ class Equipment:
 
     def __post_init__(self) -> None:
         """Raise InvalidResult when a text cannot be written."""
-        _check_texts(
+        check_texts(
             manufacturer=self.manufacturer,
             model_name=self.model_name,
             software_version=self.software_version,
@@ -61,7 +84,7 @@ class AlgorithmIdentity:
 
     def __post_init__(self) -> None:
         """Raise InvalidResult when a text cannot be written."""
-        _check_texts(name=self.name, version=self.version)
+        check_texts(name=self.name, version=self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +115,9 @@ class CIELab:
 class SegmentSpec:
     """One segment (PS3.3 C.8.20.4): its number is its value in the label map, and segments count from 1 without gaps.
 
-    `tracking_id` and `tracking_uid` name the same structure in the SEG and in the SR.
+    `tracking_id` and `tracking_uid` name the same structure in the SEG and in the SR. `anatomic_regions`: where it
+    lies, several for a segment that spans several, such as a block of fused vertebrae. `algorithm` is None only for a
+    segment outlined by hand.
     """
 
     number: int
@@ -101,77 +126,16 @@ class SegmentSpec:
     color: CIELab
     tracking_id: str
     tracking_uid: str
-    algorithm: AlgorithmIdentity
+    algorithm: AlgorithmIdentity | None
+    algorithm_type: AlgorithmType = AlgorithmType.AUTOMATIC
     property_category: Code = codes.ANATOMICAL_STRUCTURE
-    anatomic_region: Code | None = None
+    anatomic_regions: tuple[Code, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise InvalidResult when a text cannot be written."""
-        _check_texts(label=self.label, tracking_id=self.tracking_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """A number with its concept and unit (TID 300). `derivation` says how it was derived, such as `codes.TOTAL`."""
-
-    concept: Code
-    value: float
-    unit: Code
-    derivation: Code | None = None
-
-    def __post_init__(self) -> None:
-        """Raise InvalidResult when the value is not a finite number."""
-        if not math.isfinite(self.value):
-            raise InvalidResult(f"{self.concept.meaning} is not a finite number: {self.value}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredSegment:
-    """A measurement group about one segment (TID 1411). `method` is how all its measurements were made."""
-
-    segment: SegmentSpec
-    finding: Code
-    finding_site: Code | None
-    method: Code
-    measurements: tuple[Measurement, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """A measurement group about a class of structures as a whole (TID 1501)."""
-
-    tracking_id: str
-    tracking_uid: str
-    finding: Code
-    finding_site: Code | None
-    method: Code
-    algorithm: AlgorithmIdentity
-    measurements: tuple[Measurement, ...]
-
-    def __post_init__(self) -> None:
-        """Raise InvalidResult when a text cannot be written."""
-        _check_texts(tracking_id=self.tracking_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportContent:
-    """What a report says: a group for each segment, totals, and remarks (ASCII) for what has no number.
-
-    All may be empty but not all at once: a report about nothing found says so in a remark.
-    """
-
-    segments: tuple[MeasuredSegment, ...] = ()
-    totals: tuple[Totals, ...] = ()
-    remarks: tuple[str, ...] = ()
-    procedure_reported: Code = codes.MRI_UNSPECIFIED_BODY_REGION
-    target_region: Code = codes.CERVICAL_SPINE
-
-    def __post_init__(self) -> None:
-        """Raise InvalidResult for a report that says nothing, or a remark that cannot be written."""
-        if not (self.segments or self.totals or self.remarks):
-            raise InvalidResult("a report without measurement groups needs a remark")
-        if not all(remark and remark.isascii() for remark in self.remarks):
-            raise InvalidResult("a remark holds ASCII text")
+        """Raise InvalidResult when a text cannot be written, or an algorithm is not named."""
+        check_texts(label=self.label, tracking_id=self.tracking_id)
+        if self.algorithm is None and self.algorithm_type is not AlgorithmType.MANUAL:
+            raise InvalidResult(f"segment {self.number} is {self.algorithm_type.value} and names no algorithm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +155,7 @@ class ResultInstance:
 
     def __post_init__(self) -> None:
         """Raise InvalidResult for a series number outside VR IS, or a text that cannot be written."""
-        _check_texts(series_description=self.series_description)
+        check_texts(series_description=self.series_description)
         if not 1 <= self.series_number < 2**31:
             raise InvalidResult(f"series number out of range: {self.series_number}")
 

@@ -6,14 +6,13 @@ Files are read without their pixels and never written. What is completed, is com
   back into a result unread: libraries refuse some values that occur, or print them in warnings;
 - an absent Frame of Reference UID is derived from the Series Instance UID, so that all results of a series share it;
 - Spacing Between Slices is computed from the positions where they are regular, since some vendors write the gap there;
-- in a multi-frame source, plane orientation and pixel measures that every slice shares are moved to the shared
-  functional groups, as vendors differ in where they put them (PS3.3 C.7.6.16.1).
+- in a multi-frame source, planes are looked for in the functional groups of the frame and in the shared ones, as
+  vendors differ in where they put them (PS3.3 C.7.6.16.1).
 """
 
 import warnings
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -49,19 +48,34 @@ _MULTI_FRAME = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 _SPACING_TOLERANCE = 0.01
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plane:
+    """Plane Position, Plane Orientation and Pixel Measures of a slice, as decimal strings (PS3.3 C.7.6.16.2).
+
+    As they stand in its header, but for `spacing_between_slices`, which follows from the positions. mm.
+    """
+
+    position: tuple[str, ...]
+    orientation: tuple[str, ...]
+    spacing: tuple[str, ...]
+    thickness: str | None
+    spacing_between_slices: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceSeries:
     """The slices that a label map lies on, in its order, and the headers of their instances.
 
-    `slices[i]` is where slice `i` of the label map comes from. `headers`: one completed header for each slice of a
-    single-frame source, in the same order, else the header of the one multi-frame instance; their Type 2 attributes
-    stand in `set_aside`. `acquired_at`: when the first slice was acquired, without time zone; where that is absent,
-    when its series or study began; None without any date. `image_positions`: float `(slices, 3)`, LPS mm, of the
-    first voxel of each slice (PS3.3 C.7.6.2.1.1). `image_orientation`: float `(6,)`, direction cosines of growing
-    column and growing row index. `pixel_spacing_mm`: between rows, between columns.
+    `slices[i]` is where slice `i` of the label map comes from, `planes[i]` where it lies. `headers`: one completed
+    header for each slice of a single-frame source, in the same order, else the header of the one multi-frame instance;
+    their Type 2 attributes stand in `set_aside`. `acquired_at`: when the first slice was acquired, without time zone;
+    where that is absent, when its series or study began; None without any date. `image_positions`: float
+    `(slices, 3)`, LPS mm, of the first voxel of each slice (PS3.3 C.7.6.2.1.1). `image_orientation`: float `(6,)`,
+    direction cosines of growing column and growing row index. `pixel_spacing_mm`: between rows, between columns.
     """
 
     slices: tuple[FrameReference, ...]
+    planes: tuple[Plane, ...]
     headers: tuple[Dataset, ...]
     set_aside: tuple[DataElement, ...]
     acquired_at: datetime | None
@@ -104,15 +118,11 @@ class SourceSeries:
         """Slices, rows, columns."""
         return len(self.slices), int(self.headers[0].Rows), int(self.headers[0].Columns)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plane:
-    """Plane Position, Plane Orientation and Pixel Measures of one slice, as they stand in its header."""
-
-    position: tuple[str, ...]
-    orientation: tuple[str, ...]
-    spacing: tuple[str, ...]
-    thickness: str | None
+    def order_along_normal(self) -> tuple[int, ...]:
+        """Return the indices of the slices along their normal, whichever of its two directions grows an LPS axis."""
+        normal = np.cross(self.image_orientation[:3], self.image_orientation[3:])
+        direction = np.sign(normal[np.abs(normal).argmax()])
+        return tuple(np.argsort(self.image_positions @ (normal * direction), kind="stable").tolist())
 
 
 def _read_header(path: Path) -> tuple[str, Dataset]:
@@ -154,7 +164,7 @@ def _check_one_series(headers: tuple[Dataset, ...]) -> None:
             raise InvalidSource(f"the slices differ in {keyword}")
 
 
-def _plane(header: Dataset, reference: FrameReference, multi_frame: bool) -> _Plane:
+def _plane(header: Dataset, reference: FrameReference, multi_frame: bool) -> Plane:
     if not multi_frame:
         return _read_plane((header,))
     number = reference.frame_number
@@ -168,7 +178,7 @@ def _plane(header: Dataset, reference: FrameReference, multi_frame: bool) -> _Pl
     return _read_plane(tuple(groups))
 
 
-def _read_plane(holders: tuple[Dataset, ...]) -> _Plane:
+def _read_plane(holders: tuple[Dataset, ...]) -> Plane:
     values: dict[str, tuple[str, ...]] = {}
     for keyword, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
         found = next((holder[keyword].value for holder in holders if holder.get(keyword)), ())
@@ -176,7 +186,7 @@ def _read_plane(holders: tuple[Dataset, ...]) -> _Plane:
             raise InvalidSource(f"a slice lacks {keyword}")
         values[keyword] = tuple(str(value) for value in found)
     thickness = next((str(holder.SliceThickness) for holder in holders if holder.get("SliceThickness")), None)
-    return _Plane(
+    return Plane(
         position=values["ImagePositionPatient"],
         orientation=values["ImageOrientationPatient"],
         spacing=values["PixelSpacing"],
@@ -184,7 +194,7 @@ def _read_plane(holders: tuple[Dataset, ...]) -> _Plane:
     )
 
 
-def _assemble(slices: tuple[FrameReference, ...], headers: tuple[Dataset, ...], planes: list[_Plane]) -> SourceSeries:
+def _assemble(slices: tuple[FrameReference, ...], headers: tuple[Dataset, ...], planes: list[Plane]) -> SourceSeries:
     orientations = np.array([plane.orientation for plane in planes], dtype=np.float64)
     spacings = np.array([plane.spacing for plane in planes], dtype=np.float64)
     positions = np.array([plane.position for plane in planes], dtype=np.float64)
@@ -192,18 +202,19 @@ def _assemble(slices: tuple[FrameReference, ...], headers: tuple[Dataset, ...], 
         raise InvalidSource("the slices differ in orientation")
     if not np.allclose(spacings, spacings[0], rtol=1e-4, atol=0):
         raise InvalidSource("the slices differ in pixel spacing")
-    acquired_at = _acquired_at(headers[0])
-    series = SourceSeries(
+    between = _even_spacing(positions, orientations[0])
+    return SourceSeries(
         slices=slices,
+        planes=tuple(
+            replace(plane, thickness=plane.thickness or between, spacing_between_slices=between) for plane in planes
+        ),
         headers=headers,
+        acquired_at=_acquired_at(headers[0]),
         set_aside=_set_aside(headers),
-        acquired_at=acquired_at,
         image_positions=positions,
         image_orientation=orientations[0],
         pixel_spacing_mm=(float(spacings[0, 0]), float(spacings[0, 1])),
     )
-    _complete_planes(series, planes[0], _even_spacing(positions, orientations[0]))
-    return series
 
 
 def _even_spacing(positions: NDArray[np.float64], orientation: NDArray[np.float64]) -> str | None:
@@ -213,33 +224,6 @@ def _even_spacing(positions: NDArray[np.float64], orientation: NDArray[np.float6
     if gaps.size == 0 or gaps.mean() <= 0 or np.abs(gaps - gaps.mean()).max() > _SPACING_TOLERANCE * gaps.mean():
         return None
     return format_number_as_ds(float(np.round(gaps.mean(), 6)))
-
-
-def _complete_planes(series: SourceSeries, plane: _Plane, spacing: str | None) -> None:
-    """Give the headers one orientation, and slice thickness and spacing where they are known."""
-    thickness = plane.thickness or spacing
-    if not series.multi_frame:
-        for header in series.headers:
-            header.ImageOrientationPatient = list(plane.orientation)
-            header.SliceThickness = thickness
-            _set_or_delete(header, "SpacingBetweenSlices", spacing)
-        return
-    orientation, measures = Dataset(), Dataset()
-    orientation.ImageOrientationPatient = list(plane.orientation)
-    measures.PixelSpacing = list(plane.spacing)
-    _set_or_delete(measures, "SliceThickness", thickness)
-    _set_or_delete(measures, "SpacingBetweenSlices", spacing)
-    shared = deepcopy(series.headers[0].SharedFunctionalGroupsSequence[0])
-    shared.PlaneOrientationSequence = [orientation]
-    shared.PixelMeasuresSequence = [measures]
-    series.headers[0].SharedFunctionalGroupsSequence = [shared]
-
-
-def _set_or_delete(holder: Dataset, keyword: str, value: str | None) -> None:
-    if value is None:
-        holder.pop(keyword, None)
-    else:
-        setattr(holder, keyword, value)
 
 
 def _set_aside(headers: tuple[Dataset, ...]) -> tuple[DataElement, ...]:

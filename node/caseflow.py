@@ -17,9 +17,10 @@ from pathlib import Path
 
 from node.assemble.completeness import completeness
 from node.assemble.headers import Unreadable, gather
-from node.deliver.folder import OBJECT_NAMES, write_case
+from node.deliver.folder import write_case
 from node.domain.arrivals import Arrival, Complete, Quarantined
-from node.domain.case import CaseState, Reason, ResultObject
+from node.domain.case import CaseState, EncodedObject, ObjectKind, OnReject, Reason, ResultObject
+from node.domain.findings import Quality, Verdict
 from node.domain.identifiers import Digest, set_digest
 from node.errors import JournalError, NodeError, NotAnImage, SettingsError, SystemFailed, unexpected
 from node.journal.arrivals import OpenSeries, Outcome, StoredInstance
@@ -29,9 +30,12 @@ from node.log import get_logger
 from node.pipeline import CaseResult, Segmenter, run_case
 from node.receive.traffic import Traffic
 from node.select import Accepted, select
-from node.settings import Settings
+from node.settings import RouteSettings, Settings
 
 _RESULTS = "results"
+
+#: What is sent first stands first.
+_SENT = (ObjectKind.SEGMENTATION, ObjectKind.REPORT, ObjectKind.KEY_IMAGE)
 
 _Verdict = tuple[str | None, CaseState, tuple[Reason, ...]]
 
@@ -179,34 +183,41 @@ class Caseflow:
         if _digest_of(instances) != claim.set_digest:
             self._journal.cases.give_up(claim)
             return
-        if claim.route not in self._routes:
+        route = self._routes.get(claim.route)
+        if route is None:
             raise SettingsError(f"route {claim.route!r} is not configured any more")
         try:
             found, unreadable = gather(self._paths(instances))
             if unreadable:
                 raise unreadable[0].error
-            result = run_case(found[0], claim.set_digest, segmenter)
+            result = run_case(found[0], claim.set_digest, segmenter, self._settings.order(route))
         except OSError as error:
             raise _damaged(error) from error
-        objects = self._persist(claim, result)
-        if self._journal.cases.finish(claim, objects, self._routes[claim.route].destinations):
+        objects = self._persist(claim, result, route)
+        quality = result.findings.quality
+        if self._journal.cases.finish(claim, objects, _doubts(quality, route.on_reject)):
             get_logger().info(
                 "case segmented",
                 case=claim.case_id,
                 series_uid=claim.series_uid,
                 attempt=claim.attempt,
                 structures=len(result.findings.structures),
+                verdict=quality.verdict.value,
                 seconds=round(self._clock() - begun, 2),
                 stages={stage: round(seconds, 2) for stage, seconds in result.timings_s.items()},
             )
 
-    def _persist(self, claim: Claim, result: CaseResult) -> tuple[ResultObject, ...]:
-        """Put the results on the disk before anything is told of them; the paths are relative to the state folder."""
+    def _persist(self, claim: Claim, result: CaseResult, route: RouteSettings) -> tuple[ResultObject, ...]:
+        """Put the results on the disk before anything is told of them; the paths are relative to the state folder.
+
+        In the order in which they are sent: pictures after what they show.
+        """
         folder = Path(_RESULTS) / f"{claim.case_id:08d}-{claim.attempt}"
         write_case(
             self._settings.node.state_dir / folder,
             objects=result.contents(),
             document=result.document,
+            measurements=result.measurements,
             overlay=result.overlay,
         )
         return tuple(
@@ -214,11 +225,17 @@ class Caseflow:
                 kind=made.kind,
                 sop_class_uid=made.sop_class_uid,
                 sop_instance_uid=made.sop_instance_uid,
-                path=folder / OBJECT_NAMES[made.kind],
+                path=folder / made.name,
                 digest=made.digest,
+                destinations=self._takers(made, route),
             )
-            for made in result.objects
+            for made in sorted(result.objects, key=lambda made: _SENT.index(made.kind))
         )
+
+    def _takers(self, made: EncodedObject, route: RouteSettings) -> tuple[str, ...]:
+        """Return the destinations of the route that take an object of this form."""
+        taking = {peer.name for peer in self._settings.destination if peer.wanted in made.wanted}
+        return tuple(name for name in route.destinations if name in taking)
 
     def _fail(self, claim: Claim, error: NodeError) -> None:
         retry = error.retryable and claim.attempt < self._settings.work.attempts
@@ -244,6 +261,18 @@ def _reasons(unreadable: Sequence[Unreadable]) -> tuple[Reason, ...]:
     """Return one reason for each kind of fault, with the number of instances that have it."""
     counts = Counter((item.error.code, str(item.error)) for item in unreadable)
     return tuple(Reason(code=code, text=f"{count} x {text}") for (code, text), count in counts.items())
+
+
+def _doubts(quality: Quality, on_reject: OnReject) -> tuple[Reason, ...]:
+    """Return what speaks against using a result, as it stands in the journal; nothing of a good one."""
+    withheld = Reason(code="withheld", text="the route sends nothing of a result that is not to be used")
+    told = (withheld,) if quality.verdict is Verdict.REJECT and on_reject is OnReject.NOTHING else ()
+    doubts = (
+        Reason(code=objection.doubt.value, text=f"{objection.verdict.value}: {objection.text}")
+        for objection in quality.objections
+        if objection.verdict is not Verdict.GOOD
+    )
+    return (*told, *doubts)
 
 
 def _damaged(error: OSError) -> SystemFailed:

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
+from pydicom.filereader import read_file_meta_info
+
 from node.deliver.backoff import Backoff
 from node.deliver.destination import Destination, Parcel
-from node.domain.case import RESULT_TRANSFER_SYNTAX
 from node.errors import DeliveryError, ResultDamaged
 from node.journal.deliveries import Delivery, DeliveryJournal
 from node.log import get_logger
@@ -94,9 +95,11 @@ class Outbox:
         record(delivery, error.code, str(error))
 
     def _parcel(self, delivery: Delivery) -> Parcel:
+        """Return what is sent; the file itself says how it is encoded (PS3.10 7.1): a label map may be compressed."""
+        path = self._state_dir / delivery.path
         return Parcel(
-            path=self._state_dir / delivery.path,
+            path=path,
             sop_class_uid=delivery.sop_class_uid,
             sop_instance_uid=delivery.sop_instance_uid,
-            transfer_syntax_uid=RESULT_TRANSFER_SYNTAX,
+            transfer_syntax_uid=str(read_file_meta_info(path).TransferSyntaxUID),
         )

@@ -9,15 +9,19 @@ from typing import Any, Protocol
 
 from node import __version__
 from node.assemble.volume import build_volume
-from node.deliver.folder import findings_document
-from node.deliver.overlay import overlay_png
-from node.domain.case import EncodedObject, ObjectKind, ResultKey
+from node.deliver.document import findings_document
+from node.deliver.table import measurements_tsv
+from node.domain.case import EncodedObject, Order, ResultKey
 from node.domain.findings import Algorithm, Findings, Segmentation
 from node.domain.geometry import Volume
 from node.domain.identifiers import Digest
 from node.domain.series import Series
-from node.encode import encode
-from node.measure.metrics import measure
+from node.draw.keyimage import key_pictures
+from node.draw.overlay import overlay_png
+from node.encode import Case, encode, segment_numbers
+from node.measure.measure import measure
+
+_DEFAULT_ORDER = Order()
 
 
 class Segmenter(Protocol):
@@ -40,14 +44,16 @@ class CaseResult:
     objects: tuple[EncodedObject, ...]
     #: `findings.json`.
     document: Mapping[str, Any]
+    #: `measurements.tsv`.
+    measurements: str
     #: `overlay.png`.
     overlay: bytes
     #: Seconds by stage.
     timings_s: Mapping[str, float]
 
-    def contents(self) -> dict[ObjectKind, bytes]:
-        """Return the bytes of each object."""
-        return {made.kind: made.content for made in self.objects}
+    def contents(self) -> dict[str, bytes]:
+        """Return the bytes of each object by the name of its file."""
+        return {made.name: made.content for made in self.objects}
 
 
 class Stages:
@@ -71,36 +77,47 @@ def run_case(
     series: Series,
     content_digest: Digest,
     segmenter: Segmenter,
+    order: Order = _DEFAULT_ORDER,
     progress: Callable[[str], None] = lambda _stage: None,
 ) -> CaseResult:
-    """Run one accepted series through every stage. Raises the NodeError of the stage that failed."""
+    """Run one accepted series through every stage, and make of it what `order` asks for.
+
+    Raises the NodeError of the stage that failed.
+    """
     stages = Stages(progress)
     with stages.stage("volume"):
         volume = build_volume(series)
     with stages.stage("segment"):
         segmentation = segmenter.segment(volume)
     with stages.stage("measure"):
-        findings = measure(segmentation, volume.grid)
-    with stages.stage("encode"):
-        objects = encode(series, volume, findings, result_key(content_digest, findings.algorithm))
-    with stages.stage("overlay"):
+        findings = measure(segmentation, volume)
+    with stages.stage("draw"):
         overlay = overlay_png(volume, findings)
+        pictures = key_pictures(volume, findings) if any(form.key_images for form in order.wanted) else ()
+    with stages.stage("encode"):
+        case = Case(series=series, volume=volume, segmentation=segmentation, findings=findings, pictures=pictures)
+        objects = encode(case, result_key(content_digest, findings.algorithm, order), order)
     return CaseResult(
         volume=volume,
         findings=findings,
         objects=objects,
-        document=findings_document(findings, stages.seconds),
+        document=findings_document(findings, segment_numbers(findings, order.segments), stages.seconds),
+        measurements=measurements_tsv(findings),
         overlay=overlay,
         timings_s=stages.seconds,
     )
 
 
-def result_key(content_digest: Digest, algorithm: Algorithm) -> ResultKey:
-    """Return what the results of a set of instances follow from; the engine that answered says how it was set up."""
+def result_key(content_digest: Digest, algorithm: Algorithm, order: Order) -> ResultKey:
+    """Return what the results of a set of instances follow from; the engine that answered says how it was set up.
+
+    The forms of the order are left out: each has UIDs of its own, and is the same beside whatever others.
+    """
     engine = f"{algorithm.engine}, members {', '.join(algorithm.members)}"
+    made = f"segments {order.segments.value}, on reject {order.on_reject.value}"
     return ResultKey(
         content_digest=content_digest,
         bundle_digest=algorithm.bundle_digest,
-        settings_digest=hashlib.sha256(engine.encode()).hexdigest(),
+        settings_digest=hashlib.sha256(f"{engine}; {made}".encode()).hexdigest(),
         software_version=__version__,
     )

@@ -75,7 +75,7 @@ def report_text(report: Report) -> str:
     parts = []
     for outcome in report.outcomes:
         if outcome.folder is not None and outcome.document is not None:
-            parts.append(f"{outcome.series_uid}\n{structures_text(outcome.document)}\n  in {outcome.folder}")
+            parts.append(f"{outcome.series_uid}\n{findings_text(outcome.document)}\n  in {outcome.folder}")
         else:
             word = "refused" if outcome.error is None else "failed"
             reasons = "\n".join(f"  {reason.code}: {reason.text}" for reason in outcome.reasons)
@@ -84,23 +84,65 @@ def report_text(report: Report) -> str:
     return "\n".join(parts) or "no DICOM images found"
 
 
-def structures_text(document: Mapping[str, Any]) -> str:
-    """Return the structures of a `findings.json` as a table, with the totals and what the model is for."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("label", "kind", "level"):
-        table.add_column(name)
-    table.add_column("volume mm3", justify="right")
-    for found in document["structures"]:
-        table.add_row(str(found["label"]), found["kind"], found["level"] or "-", f"{found['volume_mm3']:.0f}")
+def findings_text(document: Mapping[str, Any]) -> str:
+    """Return a `findings.json` for a person: a table of the structures, totals, what is missing, the verdict."""
     totals = ", ".join(f"{kind} {volume:.0f} mm3" for kind, volume in document["total_volume_mm3"].items())
     algorithm = document["algorithm"]
     return "\n".join(
         [
-            _rendered(table) if document["structures"] else "nothing found",
+            _rendered(_structures_table(document["structures"])) if document["structures"] else "nothing found",
             f"total: {totals}",
+            *_missing_lines(document["missing"]),
+            *_lordosis_lines(document["curvature"]),
+            *_quality_lines(document["quality"]),
             f"model: {algorithm['bundle_name']} {algorithm['bundle_version']}. {algorithm['intended_use']}",
         ]
     )
+
+
+def _structures_table(structures: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("level", "kind"):
+        table.add_column(name)
+    for name in ("volume mm3", "height mm", "depth mm", "sure"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for found in structures:
+        measures = found["measures"]
+        table.add_row(
+            found["level"] or f"({found['ordinal']})",
+            found["kind"],
+            f"{found['volume_mm3']:.0f}",
+            _millimetres(measures.get("height_middle")),
+            _millimetres(measures.get("depth")),
+            f"{found['level_confidence']:.0%}" if found["level"] else "-",
+            "cut by the field of view" if found["truncated"] else "",
+        )
+    return table
+
+
+def _millimetres(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _missing_lines(missing: Sequence[Mapping[str, Any]]) -> list[str]:
+    levels: dict[str, list[str]] = {}
+    for item in missing:
+        levels.setdefault(item["presence"], []).append(item["level"])
+    return [f"{presence}: {', '.join(names)}" for presence, names in levels.items()]
+
+
+def _lordosis_lines(curvature: Mapping[str, float]) -> list[str]:
+    names = {"lordosis_cobb": "Cobb", "lordosis_posterior_tangent": "posterior tangents"}
+    angles = [f"{words} {curvature[key]:z.1f} deg" for key, words in names.items() if key in curvature]
+    return [f"lordosis C2 to C7: {', '.join(angles)}"] if angles else []
+
+
+def _quality_lines(quality: Mapping[str, Any]) -> list[str]:
+    return [
+        f"quality: {quality['verdict']}",
+        *(f"  {item['verdict']}, {item['doubt']}: {item['text']}" for item in quality["objections"]),
+    ]
 
 
 def demo_text(outcome: DemoOutcome) -> str:
@@ -111,9 +153,9 @@ def demo_text(outcome: DemoOutcome) -> str:
     )
     return "\n".join(
         [
-            structures_text(outcome.findings),
+            findings_text(outcome.findings),
             f"stages: {stages}",
-            f"from the last C-STORE to both results in the archive: {outcome.seconds:.1f} s",
+            f"from the last C-STORE to all results in the archive: {outcome.seconds:.1f} s",
             f"in the archive ({outcome.archive}), study {outcome.study_uid}:",
             objects,
             f"files: {', '.join(str(path) for path in outcome.files)}",

@@ -12,6 +12,7 @@ from node.domain.geometry import Grid, Volume
 from node.errors import NodeError
 
 BODY, DISC = 1000, 2000
+MEANINGS = {1: StructureKind.VERTEBRAL_BODY, 2: StructureKind.INTERVERTEBRAL_DISC}
 
 ALGORITHM = Algorithm(
     name="cspine-node",
@@ -58,8 +59,11 @@ class OracleSegmenter:
         classes[volume.voxels >= DISC] = 2
         return Segmentation(
             classes=classes,
-            meanings={1: StructureKind.VERTEBRAL_BODY, 2: StructureKind.INTERVERTEBRAL_DISC},
-            member_agreement={StructureKind.VERTEBRAL_BODY: 0.9, StructureKind.INTERVERTEBRAL_DISC: None},
+            meanings=MEANINGS,
+            probabilities={
+                kind: np.where(classes == value, 255, 0).astype(np.uint8) for value, kind in MEANINGS.items()
+            },
+            opinions={},
             algorithm=ALGORITHM,
             run=RUN,
         )
@@ -75,9 +79,33 @@ def blocks() -> tuple[np.ndarray, Grid]:
     return voxels, Grid(shape=voxels.shape, affine=affine)
 
 
+def neck_blocks() -> tuple[np.ndarray, Grid]:
+    """Return the top of a neck: C2 with its dens, C3 to C7, T1, and the discs between.
+
+    (9, 190, 80) voxels of 3.5 x 1 x 1 mm, slices to the left, rows down, columns to the back; the bodies are 17.5 mm
+    wide and 16 mm deep.
+    """
+    voxels = np.full((9, 190, 80), 100, dtype=np.int16)
+    voxels[:, :, 52:62] = 600
+    voxels[3:6, 12:32, 34:44] = BODY
+    voxels[2:7, 30:50, 30:46] = BODY
+    row = 50
+    for body_mm in (13, 13, 13, 13, 14, 16):
+        voxels[2:7, row : row + 5, 30:46] = DISC
+        voxels[2:7, row + 5 : row + 5 + body_mm, 30:46] = BODY
+        row += 5 + body_mm
+    affine = np.array([[3.5, 0, 0, -14.0], [0, 0, 1, -40.0], [0, -1, 0, 90.0], [0, 0, 0, 1]])
+    return voxels, Grid(shape=voxels.shape, affine=affine)
+
+
 def write_blocks(folder: Path, name: str = "blocks") -> list[Path]:
     """Write the blocks as a series that the default route accepts."""
     return write_series(*blocks(), folder, name=name)
+
+
+def write_neck(folder: Path, name: str = "neck") -> list[Path]:
+    """Write the top of a neck as a series that the default route accepts."""
+    return write_series(*neck_blocks(), folder, name=name)
 
 
 def failure(error: type[NodeError], text: str = "as the test asks") -> NodeError:

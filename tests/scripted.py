@@ -68,7 +68,8 @@ class Script:
 
     def write(self, **changes: Any) -> None:
         """Change the script. `load`: one word a load; `prepare`, `answer`: case number -> word; a word is an error's
-        code, "kill", "stop", "spin", "exit 3", "gate", "foreign" or, by default, nothing special.
+        code, "kill", "stop", "spin", "exit 3", "gate", "foreign", "cut" (its answer lacks a slice) or, by default,
+        nothing special.
         """
         path = self.folder / "script.json"
         script = json.loads(path.read_text()) if path.exists() else {}
@@ -144,12 +145,18 @@ class ScriptedEngine:
 
     def answer(self, prepared: Any) -> Segmentation:
         number, voxels, grid = prepared
-        self._do("answer", number, self._script()["answer"].get(str(number), ""))
+        word = self._script()["answer"].get(str(number), "")
+        self._do("answer", number, word)
         told = (voxels.dtype.str, *map(repr, grid.affine.ravel().tolist()))
+        classes = (voxels % 251).astype(np.uint8)[1 if word == "cut" else 0 :]
         return Segmentation(
-            classes=(voxels % 251).astype(np.uint8),
+            classes=classes,
             meanings={1: StructureKind.VERTEBRAL_BODY, 2: StructureKind.INTERVERTEBRAL_DISC},
-            member_agreement={StructureKind.VERTEBRAL_BODY: 0.9, StructureKind.INTERVERTEBRAL_DISC: None},
+            probabilities={
+                StructureKind.VERTEBRAL_BODY: 255 - classes,
+                StructureKind.INTERVERTEBRAL_DISC: classes // 2,
+            },
+            opinions={"2d": classes % 3, "3d_fullres": classes % 2},
             algorithm=self.algorithm,
             run=replace(RUN, device=self.device, fallbacks=told),
         )
@@ -174,7 +181,7 @@ class ScriptedEngine:
                     pass
             case ["foreign"]:
                 raise ZeroDivisionError("ZZSECRET^NAME")
-            case [code]:
+            case [code] if code != "cut":
                 raise _ERRORS[code]("as the test asks")
 
 

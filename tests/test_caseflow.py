@@ -65,7 +65,8 @@ def test_results_lie_on_the_disk_beside_their_findings_and_picture(node: Node, f
     node.receive(files)
     node.settle()
     folder = (node.state_dir / node.cases()[0]["objects"][0]["path"]).parent
-    assert sorted(path.name for path in folder.iterdir()) == ["findings.json", "overlay.png", "seg.dcm", "sr.dcm"]
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["findings.json", "measurements.tsv", "overlay.png", "seg.dcm", "sr.dcm"]
     document = json.loads((folder / "findings.json").read_text())
     assert [found["kind"] for found in document["structures"]] == [
         "vertebral_body",

@@ -1,5 +1,6 @@
 """The commands, as a shell runs them: one JSON document on standard output, exit codes from the error classes."""
 
+import csv
 import json
 import os
 import shutil
@@ -29,6 +30,11 @@ def answer(*arguments: str | Path, code: int = 0) -> Any:
     done = run(*arguments, "--json")
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
+
+
+def _items(data_set: Any) -> list[Any]:
+    """Return all content items of a report, itself first."""
+    return [data_set, *(item for child in data_set.get("ContentSequence", []) for item in _items(child))]
 
 
 def settings(folder: Path, port: int = 4242) -> Path:
@@ -105,6 +111,7 @@ def test_segment_writes_the_files_of_the_contract(segmented: tuple[Any, Path], p
         "findings.json",
         "image.nii.gz",
         "labels.nii.gz",
+        "measurements.tsv",
         "overlay.png",
         "seg.dcm",
         "sr.dcm",
@@ -116,13 +123,55 @@ def test_findings_json_keeps_its_names(segmented: tuple[Any, Path]) -> None:
     said, out = segmented
     findings = json.loads((out / said["series"][0]["series_uid"] / "findings.json").read_text())
     assert findings == said["series"][0]["findings"]
-    assert {"structures", "quality", "timings_s", "algorithm"} <= findings.keys()
+    assert findings.keys() == {
+        *("structures", "missing", "pairs", "curvature", "total_volume_mm3"),
+        *("quality", "timings_s", "algorithm", "run"),
+    }
+    assert findings["quality"]["verdict"] in {"good", "review", "reject"}
     assert findings["structures"], "the network found nothing in a phantom"
     for found in findings["structures"]:
-        assert found.keys() == {"label", "kind", "level", "volume_mm3", "centroid_lps_mm"}
+        assert found.keys() == {
+            *("label", "kind", "ordinal", "level", "level_confidence"),
+            *("truncated", "volume_mm3", "centroid_lps_mm", "measures"),
+        }
         assert found["kind"] in {"vertebral_body", "intervertebral_disc"}
     assert findings["algorithm"]["members"] == ["2d fold 0", "3d_fullres fold 0"]
     assert "not for clinical use" in findings["algorithm"]["intended_use"].lower()
+
+
+def test_the_table_and_the_report_say_the_numbers_of_the_document(segmented: tuple[Any, Path]) -> None:
+    said, out = segmented
+    folder = out / said["series"][0]["series_uid"]
+    with (folder / "measurements.tsv").open() as table:
+        rows = list(csv.DictReader(table, delimiter="\t"))
+    volumes = [found["volume_mm3"] for found in said["series"][0]["findings"]["structures"]]
+    kinds = {"vertebral_body", "intervertebral_disc"}
+    assert [float(row["value"]) for row in rows if row["quantity"] == "volume" and row["kind"] in kinds] == volumes
+    measured = {
+        round(float(item.MeasuredValueSequence[0].NumericValue), 3)
+        for item in _items(pydicom.dcmread(folder / "sr.dcm"))
+        if item.ValueType == "NUM" and item.get("MeasuredValueSequence")
+    }
+    assert {round(volume, 3) for volume in volumes} <= measured
+
+
+def test_segment_makes_the_forms_that_are_asked_for(phantom_files: list[Path], tmp_path: Path) -> None:
+    forms = ("--segmentation", "labelmap", "--report", "enhanced", "--report", "comprehensive", "--key-images")
+    said = answer("segment", phantom_files[0].parent, "--out", tmp_path, *forms, "--segments", "classes")
+    objects = {path.stem: pydicom.dcmread(path) for path in tmp_path.glob("*/*.dcm")}
+    assert {"seg", "sr"} <= objects.keys(), said
+    verdict = said["series"][0]["findings"]["quality"]["verdict"]
+    if verdict != "reject":
+        assert {"seg-labelmap", "sr-enhanced-labelmap", "sr-comprehensive-labelmap", "key-1"} <= objects.keys()
+    assert [item.SegmentedPropertyTypeCodeSequence[0].CodeMeaning for item in objects["seg"].SegmentSequence] == [
+        "Vertebral body",
+        "Intervertebral disk",
+    ]
+
+
+def test_a_form_that_there_is_not_is_a_usage_error(tmp_path: Path) -> None:
+    done = run("segment", tmp_path, "--out", tmp_path, "--segmentation", "palette", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "usage")
 
 
 def test_labels_and_findings_agree_on_every_volume(segmented: tuple[Any, Path]) -> None:
@@ -138,7 +187,7 @@ def test_two_runs_give_the_same_bytes(segmented: tuple[Any, Path], phantom_files
     said, out = segmented
     answer("segment", phantom_files[0].parent, "--out", tmp_path)
     uid = said["series"][0]["series_uid"]
-    for name in ("seg.dcm", "sr.dcm", "overlay.png"):
+    for name in ("seg.dcm", "sr.dcm", "overlay.png", "measurements.tsv"):
         assert (tmp_path / uid / name).read_bytes() == (out / uid / name).read_bytes(), name
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from node.domain.case import OnReject, Order, ReportForm, SegmentationForm, SegmentsOf, Wanted
 from node.errors import SettingsError
 from node.settings import Rules, Settings, load_settings, parse_settings
 
@@ -43,7 +44,7 @@ def test_the_rules_of_the_example_are_the_defaults_and_none_is_left_out():
 def test_what_the_example_comments_out_is_the_default():
     text = EXAMPLE.read_text(encoding="utf-8")
     uncommented = tomllib.loads(COMMENTED.sub(r"\1", text))
-    assert len(COMMENTED.findall(text)) == 28
+    assert len(COMMENTED.findall(text)) == 33
     assert parse_settings(uncommented, name="uncommented") == load_settings(EXAMPLE)
 
 
@@ -150,6 +151,23 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
         ),
         ({"destination": [{**ARCHIVE, "port": 0}]}, "destination[0].port: Input should be greater"),
         ({"destination": [{**ARCHIVE, "retry_delay_s": 0}]}, "destination[0].retry_delay_s: Input should be greater"),
+        (
+            {"destination": [{**ARCHIVE, "segmentation": "palette"}]},
+            "destination[0].segmentation: Input should be 'binary', 'labelmap' or 'fractional'",
+        ),
+        (
+            {"destination": [{**ARCHIVE, "report": "basic"}]},
+            "destination[0].report: Input should be 'comprehensive-3d', 'comprehensive' or 'enhanced'",
+        ),
+        (
+            {"destination": [{**ARCHIVE, "key_images": "yes"}]},
+            "destination[0].key_images: Input should be a valid bool",
+        ),
+        (
+            {"route": [{"name": "a", "segments": "levels"}]},
+            "route[0].segments: Input should be 'structures' or 'classes'",
+        ),
+        ({"route": [{"name": "a", "on_reject": "send"}]}, "route[0].on_reject: Input should be 'nothing' or 'report'"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_full_path(sections, start):
@@ -174,6 +192,31 @@ def test_every_wrong_key_has_a_line_of_its_own():
 def test_without_routes_there_is_the_one_that_the_node_exists_for():
     (route,) = settings().route
     assert (route.name, route.accept, route.destinations) == ("cervical-t2-sagittal", Rules(), ())
+
+
+def test_an_order_has_every_form_that_a_destination_of_the_route_takes_and_no_other():
+    plain = {"name": "plain"}
+    picky = {"name": "picky", "segmentation": "labelmap", "report": "enhanced", "key_images": True}
+    other = {"name": "other", "segmentation": "fractional", "report": "comprehensive"}
+    parsed = settings(
+        destination=[{**ARCHIVE, **own} for own in (plain, picky, other)],
+        route=[{"name": "a", "destinations": ["plain", "picky"], "segments": "classes", "on_reject": "nothing"}],
+    )
+    assert parsed.order(parsed.route[0]) == Order(
+        segments=SegmentsOf.CLASSES,
+        on_reject=OnReject.NOTHING,
+        wanted=frozenset(
+            {
+                Wanted(),
+                Wanted(segmentation=SegmentationForm.LABELMAP, report=ReportForm.ENHANCED, key_images=True),
+            }
+        ),
+    )
+
+
+def test_a_route_without_destinations_orders_the_default_forms():
+    parsed = settings()
+    assert parsed.order(parsed.route[0]) == Order() == Order(wanted=frozenset({Wanted()}))
 
 
 def test_settings_do_not_change_after_parsing():

@@ -1,6 +1,6 @@
 """A wired case flow without threads, over a clock that the test turns and a destination in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from node.outbox import Outbox
 from node.receive.spool import Received, Spool
 from node.receive.traffic import Traffic
 from node.settings import Settings, parse_settings
+
+#: One destination, that takes the default forms.
+ARCHIVE: Mapping[str, Mapping[str, Any]] = {"archive": {}}
 
 
 class Clock:
@@ -32,6 +35,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.taken: list[str] = []
+        self.syntaxes: list[str] = []
         self.bytes: dict[str, bytes] = {}
         self.faults: list[Exception | None] = []
 
@@ -42,24 +46,33 @@ class Shelf:
                 raise fault
             if fault is None:
                 self.taken.append(parcel.sop_instance_uid)
+                self.syntaxes.append(parcel.transfer_syntax_uid)
                 self.bytes[parcel.sop_instance_uid] = parcel.path.read_bytes()
             yield Answer(parcel=parcel, error=fault, note=None)  # type: ignore[arg-type]
 
 
 class Node:
-    """A wired case flow without threads."""
+    """A wired case flow without threads. `forms`: what each destination takes; `rules`: more keys of the route."""
 
-    def __init__(self, state_dir: Path, segmenter: OracleSegmenter | None = None, route: str = "cervical") -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        segmenter: OracleSegmenter | None = None,
+        route: str = "cervical",
+        forms: Mapping[str, Mapping[str, Any]] = ARCHIVE,
+        **rules: Any,
+    ) -> None:
         self.state_dir = state_dir
         state_dir.mkdir(exist_ok=True)
-        self.settings = settings(state_dir, route)
+        self.settings = settings(state_dir, route, forms, **rules)
         self.clock = Clock()
         self.segmenter = segmenter or OracleSegmenter()
-        self.shelf = Shelf()
+        self.shelves = {name: Shelf() for name in forms}
+        self.shelf = next(iter(self.shelves.values()))
         self.journal = Journal(state_dir / "journal.sqlite")
         self.traffic = Traffic(self.clock)
         self.flow = Caseflow(self.settings, self.journal, self.traffic, lambda: self.segmenter, self.clock)
-        self.outbox = Outbox(self.settings, self.journal.deliveries, {"archive": self.shelf}, self.clock)
+        self.outbox = Outbox(self.settings, self.journal.deliveries, self.shelves, self.clock)
         self.spool = Spool(state_dir, self.flow.take)
 
     def receive(self, files: Sequence[Path]) -> None:
@@ -72,7 +85,8 @@ class Node:
         self.close()
         while self.flow.work():
             pass
-        self.outbox.deliver("archive")
+        for name in self.shelves:
+            self.outbox.deliver(name)
 
     def close(self) -> None:
         """See every open series once, so that its timers run, then let them run out."""
@@ -88,12 +102,13 @@ class Node:
         return [reason["code"] for reason in self.cases()[-1]["reasons"]]
 
 
-def settings(state_dir: Path, route: str) -> Settings:
+def settings(state_dir: Path, route: str, forms: Mapping[str, Mapping[str, Any]] = ARCHIVE, **rules: Any) -> Settings:
+    peer = {"host": "127.0.0.1", "port": 4242, "ae_title": "ARCHIVE"}
     return parse_settings(
         {
             "node": {"state_dir": str(state_dir)},
-            "route": [{"name": route, "destinations": ["archive"]}],
-            "destination": [{"name": "archive", "host": "127.0.0.1", "port": 4242, "ae_title": "ARCHIVE"}],
+            "route": [{"name": route, "destinations": list(forms), **rules}],
+            "destination": [{**peer, "name": name, **own} for name, own in forms.items()],
         },
         name="test",
     )

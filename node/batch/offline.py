@@ -12,14 +12,14 @@ import pandas as pd
 from node.assemble.elements import read_elements
 from node.assemble.headers import Unreadable, gather
 from node.deliver.folder import write_case, write_nifti
-from node.domain.case import Reason
+from node.domain.case import Order, Reason
 from node.domain.identifiers import Digest, set_digest
 from node.domain.series import Series
 from node.errors import InputError, NodeError, NotAnImage, NotDicom, unexpected
 from node.pipeline import Segmenter, run_case
 from node.receive.archive import unpack
 from node.receive.headers import digest_of, read_identity
-from node.select import Rejected, select
+from node.select import Accepted, select
 from node.settings import Settings
 
 #: Told the series (number from 1, count) and the stage that begins.
@@ -43,11 +43,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to segment: where to, with NIfTI or without, by the rules of the routes or every series."""
+    """How to segment: where to, with NIfTI or without, by the rules of the routes or every series.
+
+    `order`: what to make of each series; None leaves it to the route that takes it.
+    """
 
     out: Path
     nifti: bool
     all_series: bool
+    order: Order | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +79,12 @@ def segment_paths(
         broken = _series_of(unreadable)
         outcomes = []
         for number, series in enumerate(found, start=1):
-            outcome = _refusal(series, broken, settings, options)
-            if outcome is None:
-                outcome = _segment(series, options, segmenter, partial(progress, number, len(found)))
-            outcomes.append(outcome)
+            order = _order(series, broken, settings, options)
+            outcomes.append(
+                _segment(series, order, options, segmenter, partial(progress, number, len(found)))
+                if isinstance(order, Order)
+                else order
+            )
         _write_table(outcomes, options.out)
         return Report(outcomes=tuple(outcomes), unreadable=unreadable)
 
@@ -112,33 +118,40 @@ def _series_of(unreadable: Sequence[Unreadable]) -> dict[str, InputError]:
     return broken
 
 
-def _refusal(series: Series, broken: dict[str, InputError], settings: Settings, options: Options) -> Outcome | None:
-    """Return why a series is not run, or None when it is."""
-    if not options.all_series:
-        verdict = select(series.header, settings.route)
-        if isinstance(verdict, Rejected):
-            return _outcome(series, reasons=verdict.reasons)
+def _order(series: Series, broken: dict[str, InputError], settings: Settings, options: Options) -> Order | Outcome:
+    """Return what is to be made of a series, or why it is not run."""
+    verdict = select(series.header, settings.route)
+    if not isinstance(verdict, Accepted) and not options.all_series:
+        return _outcome(series, reasons=verdict.reasons)
     if error := broken.get(series.series_instance_uid):
         return _failure(series, error)
-    return None
+    route = verdict.route if isinstance(verdict, Accepted) else settings.route[0]
+    return options.order or settings.order(route)
 
 
 def _segment(
     series: Series,
+    order: Order,
     options: Options,
     segmenter: Callable[[], Segmenter],
     progress: Callable[[str], None],
 ) -> Outcome:
     try:
         progress("model")
-        result = run_case(series, _content_digest(series), segmenter(), progress)
+        result = run_case(series, _content_digest(series), segmenter(), order, progress)
     except NodeError as error:
         return _failure(series, error)
     except Exception as error:  # noqa: BLE001 - one series that fails does not stop the others
         return _failure(series, unexpected(error))
     folder = options.out / series.series_instance_uid
     progress("write")
-    write_case(folder, objects=result.contents(), document=result.document, overlay=result.overlay)
+    write_case(
+        folder,
+        objects=result.contents(),
+        document=result.document,
+        measurements=result.measurements,
+        overlay=result.overlay,
+    )
     if options.nifti:
         write_nifti(folder, result.volume, result.findings)
     return _outcome(series, folder=folder, document=dict(result.document))
@@ -187,6 +200,9 @@ def _write_table(outcomes: Sequence[Outcome], out: Path) -> None:
             "level": found["level"],
             "volume_mm3": found["volume_mm3"],
             **dict(zip(("left_mm", "posterior_mm", "superior_mm"), found["centroid_lps_mm"], strict=True)),
+            "level_confidence": found["level_confidence"],
+            "truncated": found["truncated"],
+            "verdict": outcome.document["quality"]["verdict"],
         }
         for outcome in outcomes
         if outcome.document is not None

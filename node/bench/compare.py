@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.domain.anatomy import StructureKind
-from node.segment.ensemble import dice
+from node.domain.overlap import dice
 
 Classes = NDArray[np.uint8]
 

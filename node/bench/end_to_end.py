@@ -86,7 +86,7 @@ def _timed(subject: Subject, node: LiveNode, archive: Archive, held: Callable[[]
         time.sleep(_POLL_S)
     seconds = time.perf_counter() - begun
     case = node.delivered(subject.step, series_uid=series_uid)
-    _confirm(archive, case)
+    _confirm(archive, case["study_uid"], node.sent(case))
     document = node.findings(case)
     return Trip(seconds=seconds, network_s=document["run"]["stages_s"]["network"], stages_s=document["timings_s"])
 
@@ -95,7 +95,7 @@ def _warm_up(subject: Subject, node: LiveNode) -> int:
     """Send the volume once and return how many results it has."""
     series_uid, files = _fresh(subject)
     node.send(files)
-    return len(node.delivered(lambda _text: None, series_uid=series_uid, within_s=TIMEOUT_S)["objects"])
+    return len(node.sent(node.delivered(lambda _text: None, series_uid=series_uid, within_s=TIMEOUT_S)))
 
 
 def _fresh(subject: Subject) -> tuple[str, list[Path]]:
@@ -105,11 +105,10 @@ def _fresh(subject: Subject) -> tuple[str, list[Path]]:
     return str(pydicom.dcmread(files[0], stop_before_pixels=True).SeriesInstanceUID), files
 
 
-def _confirm(archive: Archive, case: Mapping[str, Any]) -> None:
-    """Raise DeliveryError unless the archive lists every result of a case."""
-    wanted = {made["sop_instance_uid"] for made in case["objects"]}
-    listed = {made["sop_instance_uid"] for made in instances_of_study(archive.peer, case["study_uid"])}
-    if not wanted <= listed:
+def _confirm(archive: Archive, study_uid: str, sent: frozenset[str]) -> None:
+    """Raise DeliveryError unless the archive lists every result that was sent."""
+    listed = {made["sop_instance_uid"] for made in instances_of_study(archive.peer, study_uid)}
+    if not sent <= listed:
         raise DeliveryError("the archive does not list all results")
 
 

@@ -1,6 +1,7 @@
 """The commands that run the node and look at it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from node import __version__, bootstrap, show
 from node.batch.offline import Options, segment_paths
 from node.cli.options import ERRORS, AsJson, Config, OptionalConfig
 from node.deliver.scu import echo as send_echo
+from node.domain.case import Order, ReportForm, SegmentationForm, SegmentsOf, Wanted
 from node.errors import NodeError, NothingToSegment, SettingsError
 from node.journal.overview import events, overview
 from node.settings import Settings, load_settings, parse_settings
@@ -34,17 +36,29 @@ def serve(config: Config, as_json: AsJson = False) -> None:
         journal.close()
 
 
-def segment(
+def segment(  # noqa: PLR0913, PLR0917 - one parameter an option
     paths: Annotated[list[Path], typer.Argument(help="DICOM files, folders or zips.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     nifti: Annotated[bool, typer.Option("--nifti", help="Also image.nii.gz and labels.nii.gz.")] = False,
     all_series: Annotated[bool, typer.Option("--all-series", help="Segment what the routes would refuse.")] = False,
+    segmentations: Annotated[
+        list[SegmentationForm], typer.Option("--segmentation", help="A form of the SEG; may be given again.")
+    ] = [],  # noqa: B006 - typer copies it
+    reports: Annotated[
+        list[ReportForm], typer.Option("--report", help="A storage class of the SR; may be given again.")
+    ] = [],  # noqa: B006
+    key_images: Annotated[bool, typer.Option("--key-images", help="Also key-1.dcm ...: pictures to look at.")] = False,
+    segments: Annotated[SegmentsOf | None, typer.Option("--segments", help="What the SEG has a segment for.")] = None,
     config: OptionalConfig = None,
     as_json: AsJson = False,
 ) -> None:
-    """Segment series from files, without a network, into OUT/<SeriesInstanceUID>/."""
+    """Segment series from files, without a network, into OUT/<SeriesInstanceUID>/.
+
+    Without one of the options on forms, the settings say what each route makes.
+    """
     settings = _settings_or_defaults(config)
-    options = Options(out=out, nifti=nifti, all_series=all_series)
+    order = _order(segmentations, reports, segments, key_images=key_images)
+    options = Options(out=out, nifti=nifti, all_series=all_series, order=order)
     with bootstrap.open_engine(settings.model) as engine, show.progress(ERRORS) as progress:
         report = segment_paths(paths, options, engine.loaded, settings, progress)
     show.answer(show.report_document(report), show.report_text(report), as_json=as_json)
@@ -134,6 +148,24 @@ def check_config(config: Config, as_json: AsJson = False) -> None:
 def version(as_json: AsJson = False) -> None:
     """Print the version."""
     show.answer({"version": __version__}, f"cspine-node {__version__}", as_json=as_json)
+
+
+def _order(
+    segmentations: Sequence[SegmentationForm],
+    reports: Sequence[ReportForm],
+    segments: SegmentsOf | None,
+    *,
+    key_images: bool,
+) -> Order | None:
+    """Return what the options ask for: every SEG with every SR; None where they ask for nothing."""
+    if not (segmentations or reports or segments or key_images):
+        return None
+    wanted = {
+        Wanted(segmentation=segmentation, report=report, key_images=key_images)
+        for segmentation in segmentations or [SegmentationForm.BINARY]
+        for report in reports or [ReportForm.COMPREHENSIVE_3D]
+    }
+    return Order(segments=segments or SegmentsOf.STRUCTURES, wanted=frozenset(wanted))
 
 
 def _settings_or_defaults(config: Path | None) -> Settings:

@@ -57,8 +57,13 @@ def running_archive(folder: Path, *, with_rest: bool = False) -> Iterator[Archiv
 
 
 @contextlib.contextmanager
-def running_orthanc(program: str, folder: Path, *, with_rest: bool = False) -> Iterator[Archive]:
-    """Run Orthanc on free loopback ports. Raises PeerUnreachable when it does not come up."""
+def running_orthanc(
+    program: str, folder: Path, *, with_rest: bool = False, accept_unknown: bool = False
+) -> Iterator[Archive]:
+    """Run Orthanc on free loopback ports. Raises PeerUnreachable when it does not come up.
+
+    `accept_unknown`: takes storage classes that its version does not know, such as Label Map Segmentation.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     peer = _peer("ORTHANC")
     rest_port = free_port()
@@ -74,6 +79,7 @@ def running_orthanc(program: str, folder: Path, *, with_rest: bool = False) -> I
         "HttpServerEnabled": with_rest,
         "HttpPort": rest_port,
         "RemoteAccessAllowed": False,
+        "UnknownSopClassAccepted": accept_unknown,
         "Plugins": [],
     }
     config = folder / "orthanc.json"

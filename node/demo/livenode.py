@@ -76,6 +76,11 @@ class LiveNode:
             store.close()
         raise EngineError("the node ended, or gave no result in time; its log on standard error says why")
 
+    @staticmethod
+    def sent(case: Mapping[str, Any]) -> frozenset[str]:
+        """Return the SOP Instance UIDs of a case's objects that went to a destination; others only lie on the disk."""
+        return frozenset(made["sop_instance_uid"] for made in case["objects"] if made["destination"] is not None)
+
     def results(self, case: Mapping[str, Any]) -> Path:
         """Return the folder with a case's results."""
         return self.state_dir / Path(case["objects"][0]["path"]).parent

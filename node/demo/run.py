@@ -5,9 +5,8 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from node.deliver.folder import OBJECT_NAMES
+from node.deliver.folder import remove_objects
 from node.demo.archive import Archive, instances_of_study, running_archive
 from node.demo.livenode import running_node
 from node.demo.outcome import DemoOutcome
@@ -41,7 +40,7 @@ def run_demo(out: Path, source: Path | None, step: Callable[[str], None], *, all
                 sent_s = time.monotonic()
                 case = node.delivered(step)
                 step("asking the archive for the results")
-                archived = _archived_results(archive, case)
+                archived = _archived_results(archive, case["study_uid"], node.sent(case))
                 seconds = time.monotonic() - sent_s
         findings, kept = node.findings(case), _keep(node.results(case), out)
     return DemoOutcome(
@@ -55,20 +54,21 @@ def run_demo(out: Path, source: Path | None, step: Callable[[str], None], *, all
     )
 
 
-def _archived_results(archive: Archive, case: Mapping[str, Any]) -> list[Mapping[str, str]]:
-    """Return the case's objects as the archive lists them. Raises DeliveryError when one is missing there."""
-    wanted = {made["sop_instance_uid"] for made in case["objects"]}
-    listed = [
-        made for made in instances_of_study(archive.peer, case["study_uid"]) if made["sop_instance_uid"] in wanted
+def _archived_results(archive: Archive, study_uid: str, sent: frozenset[str]) -> list[Mapping[str, str]]:
+    """Return what was sent as the archive lists it. Raises DeliveryError when an object is missing there."""
+    listed: list[Mapping[str, str]] = [
+        made for made in instances_of_study(archive.peer, study_uid) if made["sop_instance_uid"] in sent
     ]
-    if len(listed) != len(wanted):
-        raise DeliveryError(f"the archive lists {len(listed)} of {len(wanted)} results")
-    return list(listed)
+    if len(listed) != len(sent):
+        raise DeliveryError(f"the archive lists {len(listed)} of {len(sent)} results")
+    return listed
 
 
 def _keep(results: Path, out: Path) -> list[Path]:
-    names = [*OBJECT_NAMES.values(), "findings.json", "overlay.png"]
-    return [Path(shutil.copy2(results / name, out / name)) for name in names if (results / name).exists()]
+    """Copy the files of the case, DICOM objects first, in place of those of an earlier demo."""
+    files = sorted(results.iterdir(), key=lambda path: (path.suffix != ".dcm", path.name))
+    remove_objects(out, but={path.name for path in files})
+    return [Path(shutil.copy2(path, out / path.name)) for path in files]
 
 
 def _emptied(folder: Path) -> Path:

@@ -21,7 +21,7 @@ class CaseState(Enum):
     RUNNING = "running"
     #: Results are on disk and on their way to the destinations.
     SENDING = "sending"
-    #: Every destination has every object.
+    #: Every destination has every object that is meant for it; nothing is owed where none is.
     DELIVERED = "delivered"
     #: At least one destination has refused an object for good.
     UNDELIVERED = "undelivered"
@@ -57,15 +57,71 @@ class DeliveryState(Enum):
     CANCELLED = "cancelled"
 
 
-#: Explicit VR Little Endian: how every result is encoded.
-RESULT_TRANSFER_SYNTAX = "1.2.840.10008.1.2.1"
-
-
 class ObjectKind(Enum):
     """What a result object is."""
 
     SEGMENTATION = "SEG"
     REPORT = "SR"
+    KEY_IMAGE = "SC"
+
+
+class SegmentationForm(Enum):
+    """How a SEG holds its voxels."""
+
+    #: One bit a voxel and segment: what every viewer and archive reads.
+    BINARY = "binary"
+    #: One number a voxel (Label Map Segmentation Storage): a thirtieth of the size, for archives that know the class.
+    LABELMAP = "labelmap"
+    #: How probable each voxel is.
+    FRACTIONAL = "fractional"
+
+
+class ReportForm(Enum):
+    """The storage class of a SR."""
+
+    #: Comprehensive 3D SR, as IHE AI Results asks.
+    COMPREHENSIVE_3D = "comprehensive-3d"
+    #: For archives that lack the 3D class.
+    COMPREHENSIVE = "comprehensive"
+    #: For archives that lack both.
+    ENHANCED = "enhanced"
+
+
+class SegmentsOf(Enum):
+    """What a SEG has a segment for."""
+
+    #: Each named body and disc; those without a name share one segment a class.
+    STRUCTURES = "structures"
+    #: All bodies, all discs.
+    CLASSES = "classes"
+
+
+class OnReject(Enum):
+    """What is sent of a result whose quality verdict is "reject"."""
+
+    NOTHING = "nothing"
+    #: A SR that says so, without measurements.
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The forms in which one destination takes results."""
+
+    segmentation: SegmentationForm = SegmentationForm.BINARY
+    report: ReportForm = ReportForm.COMPREHENSIVE_3D
+    #: Pictures with the findings burned in, for viewers that show neither SEG nor SR.
+    key_images: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be made of the findings of a case, by its route and the route's destinations."""
+
+    segments: SegmentsOf = SegmentsOf.STRUCTURES
+    on_reject: OnReject = OnReject.REPORT
+    #: Never empty; the default is kept on disk even where no destination wants it.
+    wanted: frozenset[Wanted] = frozenset({Wanted()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +139,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultObject:
-    """A SEG or SR on disk."""
+    """A result object on disk."""
 
     kind: ObjectKind
     sop_class_uid: str
@@ -91,16 +147,22 @@ class ResultObject:
     path: Path
     #: SHA-256 of the file.
     digest: Digest
+    #: Names of the destinations that it goes to.
+    destinations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedObject:
-    """A SEG or SR as the bytes of a DICOM file (PS3.10 7)."""
+    """A result object as the bytes of a DICOM file (PS3.10 7)."""
 
     kind: ObjectKind
+    #: Its file's name in the folder of a case, such as "seg.dcm", "sr-enhanced.dcm" or "key-1.dcm".
+    name: str
     sop_class_uid: str
     sop_instance_uid: str
     content: bytes
+    #: What it is meant for: an object goes to the destinations that want one of these.
+    wanted: frozenset[Wanted]
 
     @property
     def digest(self) -> Digest:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from node.domain.anatomy import StructureKind
+from node.domain.anatomy import Level, StructureKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,40 +60,158 @@ class Run:
 class Segmentation:
     """The ensemble's answer on the source grid.
 
-    `classes`: uint8 `(slices, rows, columns)`, 0 = background. `meanings`: class value -> kind.
-    `member_agreement`: for each kind the lowest Dice overlap between the answers of two members, None where the bundle
-    has one member only or none found the kind.
+    `classes`: uint8 `(slices, rows, columns)`, 0 = background. `meanings`: class value -> kind. `probabilities`: for
+    each kind the ensemble's softmax, uint8 `(slices, rows, columns)`, 255 = 1; background has what the kinds leave.
+    `opinions`: what single members answered, uint8 `(slices, rows, columns)` as `classes`, by configuration such as
+    "2d", and, where several folds ran, by fold such as "2d fold 0"; empty where there is one network only.
     """
 
     classes: NDArray[np.uint8]
     meanings: Mapping[int, StructureKind]
-    member_agreement: Mapping[StructureKind, float | None]
+    probabilities: Mapping[StructureKind, NDArray[np.uint8]]
+    opinions: Mapping[str, NDArray[np.uint8]]
     algorithm: Algorithm
     run: Run
 
 
+class Quantity(Enum):
+    """A measured quantity: its key in tables, and its unit in UCUM. `node.measure.metrics` defines each."""
+
+    VOLUME = "volume", "mm3"
+    HEIGHT_ANTERIOR = "height_anterior", "mm"
+    HEIGHT_MIDDLE = "height_middle", "mm"
+    HEIGHT_POSTERIOR = "height_posterior", "mm"
+    #: From the front wall to the back wall.
+    DEPTH = "depth", "mm"
+    #: Of a body: positive where the front is higher than the back.
+    WEDGE_ANGLE = "wedge_angle", "deg"
+    DISC_HEIGHT_INDEX = "disc_height_index", "1"
+    #: T2 signal of a disc over that of its neighbours' bodies.
+    T2_RATIO_MEAN = "t2_ratio_mean", "1"
+    T2_RATIO_MEDIAN = "t2_ratio_median", "1"
+    #: Of a body against the one below: positive toward the front.
+    SLIP = "slip", "mm"
+    #: C2 to C7, positive where the neck is hollow toward the back.
+    LORDOSIS_COBB = "lordosis_cobb", "deg"
+    LORDOSIS_POSTERIOR_TANGENT = "lordosis_posterior_tangent", "deg"
+
+    def __init__(self, key: str, unit: str) -> None:
+        self.key = key
+        self.unit = unit
+
+
+Measures = Mapping[Quantity, float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
-    """One body or disc. `level` is its anatomical name, None when unnamed."""
+    """One body, block of fused bodies, or disc."""
 
-    #: Its value in the label map, and its segment number in the SEG.
+    #: Its value in the label map.
     label: int
     kind: StructureKind
     #: Its place among the structures of its kind, from the head, from 1.
     ordinal: int
-    level: str | None
+    #: Its anatomical name; None where the evidence is too weak for one.
+    level: Level | None
+    #: How sure the name is, 0 to 1; of the name that was not given where `level` is None.
+    level_confidence: float
+    #: Whether the field of view cuts it.
+    truncated: bool
     volume_mm3: float
     centroid_lps_mm: tuple[float, float, float]
+    #: All but the volume; what cannot be measured, as the height of a truncated body, is left out.
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two neighbouring bodies or blocks, by their labels, and what is measured between them."""
+
+    upper: int
+    lower: int
+    measures: Measures
+
+
+class Presence(Enum):
+    """Why a structure that a report speaks of is not among the findings."""
+
+    #: Its neighbours are there and it is not.
+    ABSENT = "absent"
+    NOT_IN_VIEW = "not in the field of view"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A level of C2 to T1 without a structure. A vertebra or disc inside a fused block is not missing."""
+
+    level: Level
+    presence: Presence
+
+
+class Verdict(Enum):
+    """Whether a result can be used as it is."""
+
+    GOOD = "good"
+    #: To be looked at before it is used.
+    REVIEW = "review"
+    #: Not to be used.
+    REJECT = "reject"
+
+
+class Doubt(Enum):
+    """What can speak against a result."""
+
+    MEMBER_DISAGREEMENT = "member-disagreement"
+    FOLD_DISAGREEMENT = "fold-disagreement"
+    HIGH_ENTROPY = "high-entropy"
+    IMPLAUSIBLE_VOLUME = "implausible-volume"
+    IMPLAUSIBLE_HEIGHT = "implausible-height"
+    #: Bodies and discs do not alternate, or something lies where no spine is.
+    IMPLAUSIBLE_ORDER = "implausible-order"
+    LEVEL_UNCERTAIN = "level-uncertain"
+    TRUNCATED = "truncated-field-of-view"
+    MOTION = "motion"
+    LOW_SIGNAL = "low-signal"
+    SPECKS = "specks"
+    NOTHING_FOUND = "nothing-found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """One thing that speaks against a result, with a sentence for a reader and the structures that it is about."""
+
+    doubt: Doubt
+    verdict: Verdict
+    text: str
+    labels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """How far the networks agree about one structure; None where there is nothing to compare.
+
+    `member_agreement`, `fold_agreement`: lowest Dice between two configurations, between two folds of one.
+    `entropy`: mean entropy of the ensemble's softmax over its voxels, 0 to 1 (1 = all classes alike).
+    """
+
+    member_agreement: float | None
+    fold_agreement: float | None
+    entropy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """What is known about how far a result can be trusted.
+    """How far a result can be trusted.
 
-    `member_agreement`: for each kind the lowest Dice between two members, None where there is no pair.
-    `specks_mm3`: volume of the pieces too small to be a structure, which were dropped.
+    `verdict` is the worst of the objections'. `evidence` by label. `member_agreement`: for each kind the lowest Dice
+    between two configurations over the whole volume, None where there is no pair. `specks_mm3`: volume of the pieces
+    that were taken for no structure and dropped.
     """
 
+    verdict: Verdict
+    objections: tuple[Objection, ...]
+    evidence: Mapping[int, Evidence]
     member_agreement: Mapping[StructureKind, float | None]
     specks_mm3: float
 
@@ -102,11 +221,14 @@ class Findings:
     """All structures of a volume, head to feet.
 
     `labels`: uint16 `(slices, rows, columns)` on the source grid, 0 = background, else `Structure.label`.
-    `class_volume_mm3`: sum over the structures of each kind that the model knows.
+    `class_volume_mm3`: sum over the structures of each kind that the model knows. `curvature`: of the whole neck.
     """
 
     labels: NDArray[np.uint16]
     structures: tuple[Structure, ...]
+    missing: tuple[Missing, ...]
+    pairs: tuple[Pair, ...]
+    curvature: Measures
     class_volume_mm3: Mapping[StructureKind, float]
     quality: Quality
     algorithm: Algorithm

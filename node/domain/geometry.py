@@ -5,6 +5,7 @@ x grows to the patient's left, y to the back, z to the head.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class Grid:
         """Volume of one voxel in mm3: the absolute determinant of the affine."""
         return float(abs(np.linalg.det(self.affine[:3, :3])))
 
-    def to_lps_mm(self, index: FloatArray) -> FloatArray:
+    def to_lps_mm(self, index: NDArray[np.floating[Any]] | NDArray[np.integer[Any]]) -> FloatArray:
         """Return LPS positions in mm, shape (..., 3), of `(slice, row, column)` indices, shape (..., 3)."""
         return np.asarray(index, dtype=np.float64) @ self.affine[:3, :3].T + self.affine[:3, 3]
 

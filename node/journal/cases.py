@@ -94,10 +94,11 @@ class CaseJournal:
                 attempt=row.attempts + 1,
             )
 
-    def finish(self, claim: Claim, objects: Sequence[ResultObject], destinations: Sequence[str]) -> bool:
+    def finish(self, claim: Claim, objects: Sequence[ResultObject], reasons: Sequence[Reason] = ()) -> bool:
         """Record the results of a claim and queue their deliveries; False when the claim is no longer valid.
 
-        With nothing to deliver the case ends here: its objects stay in the state folder.
+        `reasons`: what speaks against using the results, or why they go nowhere. With nothing to deliver the case ends
+        here, as delivered: no destination is owed anything. Its objects stay in the state folder.
         """
         with self._store.transaction() as connection:
             if not self._is_held(connection, claim):
@@ -114,10 +115,11 @@ class CaseJournal:
                 object_id = connection.execute(
                     insert(schema.result).values(values).returning(schema.result.c.id)
                 ).scalar_one()
-                for destination in destinations:
+                for destination in made.destinations:
                     connection.execute(insert(schema.delivery).values(self._delivery(object_id, destination)))
-            self._move(connection, claim.case_id, CaseState.SENDING, owner=None, reasons=[])
-            if not destinations or not objects:
+            told = [asdict(reason) for reason in reasons]
+            self._move(connection, claim.case_id, CaseState.SENDING, owner=None, reasons=told)
+            if not any(made.destinations for made in objects):
                 self._move(connection, claim.case_id, CaseState.DELIVERED)
         return True
 

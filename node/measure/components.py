@@ -1,46 +1,211 @@
-"""Splitting the classes of the network into structures: one vertebral body or one disc each."""
+"""Splitting the classes of the network into structures: one vertebral body, one block or one disc each.
 
-from collections.abc import Mapping
+Connected voxels are not yet a structure: neighbours grow together at their rims, holes tear one apart, and specks lie
+about. Along the middle of the column, away from the rims, structures do stand apart. So each is first found there, as
+a core; what is connected to one core belongs to it, and what is connected to several is shared out between them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
+from scipy.spatial import cKDTree
+from skimage.segmentation import watershed
 
 from node.domain.anatomy import StructureKind
-from node.domain.findings import Segmentation
-from node.domain.geometry import Grid
+from node.domain.geometry import FloatArray, Grid
+from node.measure.cores import BODY, SPECK_MM3, Core, Voxels, core_of, find_cores
+from node.measure.spine import SpineCurve, fit_curve
 
-#: Smaller pieces are specks, in mm3: about a tenth of the smallest body or disc that the network is asked for. A
-#: cervical body holds some 2,500 to 4,500 mm3, a cervical disc 600 to 1,500 mm3.
-SPECK_MM3: Mapping[StructureKind, float] = {
-    StructureKind.VERTEBRAL_BODY: 300.0,
-    StructureKind.INTERVERTEBRAL_DISC: 80.0,
-}
+#: A piece whose middle lies farther from the curve than this is no part of the column: bodies are up to 22 mm deep
+#: and 36 mm wide, so that their halves reach 11 and 18 mm.
+_REACH_T_MM = 14.0
+_REACH_R_MM = 20.0
+
+#: Half depth and half width of the part of a structure whose height is taken, mm.
+_MIDDLE_MM = (3.0, 4.5)
+
+#: A body with less than this share of the others' volume, this far from the next, is none: mm.
+_STRAY_SHARE = 0.25
+_STRAY_GAP_MM = 8.0
+
+#: A loose piece belongs to the structure beside it when no more than this lies between them, in mm.
+_FRAGMENT_GAP_MM = 3.0
 
 
-def split(segmentation: Segmentation, grid: Grid) -> tuple[NDArray[np.uint16], tuple[StructureKind, ...]]:
-    """Return a label map `(slices, rows, columns)` with one label a structure, and the kind of each.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Piece:
+    """The voxels of one structure: `index` int `(n, 3)`, `place` float `(n, 3)`: s, t, r in mm on the curve.
 
-    Label `n` has the kind at index `n - 1`; labels count from the head to the feet by the centroid. Specks are
-    dropped, but never the largest piece of a kind. Voxels belong together when they share a face: neighbouring levels
-    often touch at corners.
+    `top`, `bottom`: where its core begins and ends, s in mm.
     """
-    pieces: list[tuple[float, StructureKind, NDArray[np.int64]]] = []
-    for label, kind in sorted(segmentation.meanings.items()):
-        found = cc3d.connected_components(np.asarray(segmentation.classes == label), connectivity=6)
-        sizes = np.bincount(found.ravel())[1:] * grid.voxel_volume_mm3
-        for index, (size, box) in enumerate(zip(sizes, find_objects(found), strict=True)):
-            if size >= SPECK_MM3[kind] or index == np.argmax(sizes):
-                voxels = np.argwhere(found[box] == index + 1) + [side.start for side in box]
-                pieces.append((_height_mm(voxels, grid), kind, voxels))
-    pieces.sort(key=lambda piece: -piece[0])
-    labels = np.zeros(grid.shape, dtype=np.uint16)
-    for number, (_, _, voxels) in enumerate(pieces, start=1):
-        labels[tuple(voxels.T)] = number
-    return labels, tuple(kind for _, kind, _ in pieces)
+
+    kind: StructureKind
+    index: NDArray[np.int64]
+    place: FloatArray
+    top: float
+    bottom: float
+
+    def height_mm(self) -> float:
+        """Return the height around its middle line, where a tilt adds little."""
+        away = np.abs(self.place[:, 1:] - np.median(self.place[:, 1:], axis=0))
+        inside = (away <= _MIDDLE_MM).all(axis=1)
+        low, high = np.percentile(self.place[inside if inside.any() else slice(None), 0], (3.0, 97.0))
+        return float(high - low) / 0.94
 
 
-def _height_mm(voxels: NDArray[np.int64], grid: Grid) -> float:
-    """Return how far the centroid of voxel indices, shape (n, 3), lies toward the head, in mm."""
-    return float(grid.to_lps_mm(voxels.mean(axis=0))[2])
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Column:
+    """The structures of a volume from head to feet, and the curve through them."""
+
+    curve: SpineCurve
+    pieces: tuple[Piece, ...]
+
+
+def split(classes: NDArray[np.uint8], meanings: Mapping[int, StructureKind], grid: Grid) -> Column | None:
+    """Return the structures in `classes`, `(slices, rows, columns)` on `grid`; None where there is nothing.
+
+    Specks are dropped, but never the largest piece of a kind. Every voxel of the classes belongs to one structure or
+    is dropped; none is added. Voxels are connected when they share a face.
+    """
+    parts = {kind: _connected(classes == label) for label, kind in meanings.items()}
+    parts = {kind: found for kind, found in parts.items() if found}
+    if not parts:
+        return None
+    curve = _curve_through(parts, grid)
+    voxels = {kind: _on_curve(found, curve, grid) for kind, found in parts.items()}
+    cores = find_cores(voxels, grid)
+    pieces = [piece for kind, found in voxels.items() for piece in _shared_out(kind, found, cores.get(kind, ()), grid)]
+    pieces.sort(key=lambda piece: (piece.top + piece.bottom) / 2)
+    return Column(curve=curve, pieces=tuple(_without_strays(pieces)))
+
+
+def _without_strays(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return the pieces without small bodies that stand alone above or below all others."""
+    bodies = [piece for piece in pieces if piece.kind is BODY]
+    if len(bodies) < 3:
+        return list(pieces)
+    least = _STRAY_SHARE * float(np.median([len(piece.index) for piece in bodies]))
+    ends = ((pieces[0], pieces[1].top - pieces[0].bottom), (pieces[-1], pieces[-1].top - pieces[-2].bottom))
+    strays = [end for end, gap in ends if end.kind is BODY and len(end.index) < least and gap > _STRAY_GAP_MM]
+    return [piece for piece in pieces if not any(piece is stray for stray in strays)]
+
+
+def _connected(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Return the voxel indices, int `(n, 3)`, of each piece whose voxels share faces, the largest first."""
+    found = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=6)
+    boxes = find_objects(found.astype(np.int32, copy=False))
+    pieces = [
+        np.argwhere(found[box] == number) + [side.start for side in box] for number, box in enumerate(boxes, start=1)
+    ]
+    return sorted(pieces, key=len, reverse=True)
+
+
+def _curve_through(parts: Mapping[StructureKind, Sequence[NDArray[np.int64]]], grid: Grid) -> SpineCurve:
+    """Fit the curve to the large pieces; then again without those that lie far from it."""
+    large = [
+        grid.to_lps_mm(piece)
+        for kind, pieces in parts.items()
+        for number, piece in enumerate(pieces)
+        if number == 0 or len(piece) * grid.voxel_volume_mm3 >= SPECK_MM3[kind]
+    ]
+    curve = fit_curve(np.concatenate(large), grid)
+    near = [points for points in large if _is_near(curve.coordinates(points))]
+    return fit_curve(np.concatenate(near), grid) if 0 < len(near) < len(large) else curve
+
+
+def _is_near(place: FloatArray) -> bool:
+    _, back, left = place.mean(axis=0)
+    return bool(abs(back) <= _REACH_T_MM and abs(left) <= _REACH_R_MM)
+
+
+def _on_curve(pieces: Sequence[NDArray[np.int64]], curve: SpineCurve, grid: Grid) -> Voxels:
+    index = np.concatenate(pieces)
+    return Voxels(
+        index=index,
+        place=curve.coordinates(grid.to_lps_mm(index)),
+        piece=np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces]),
+    )
+
+
+def _shared_out(kind: StructureKind, voxels: Voxels, cores: Sequence[Core], grid: Grid) -> list[Piece]:
+    """Give every voxel to a core, or drop it; a large piece without a core is a structure by itself."""
+    owner = np.full(len(voxels.index), -1)
+    for number, core in enumerate(cores):
+        owner[core.members] = number
+    found = list(cores)
+    for piece in range(int(voxels.piece[-1]) + 1):
+        inside = np.flatnonzero(voxels.piece == piece)
+        owners = np.unique(owner[inside])
+        owners = owners[owners >= 0]
+        if len(owners) == 1:
+            owner[inside] = owners[0]
+        elif len(owners) > 1:
+            owner[inside] = _spread(voxels.index[inside], owner[inside])
+        elif (beside := _beside(voxels, inside, owner, found, grid)) is not None:
+            owner[inside] = beside
+        elif _stands_alone(kind, voxels, inside, found, grid):
+            owner[inside] = len(found)
+            found.append(core_of(inside, voxels.place))
+    return _pieces(kind, voxels, owner, found, grid)
+
+
+def _stands_alone(
+    kind: StructureKind, voxels: Voxels, inside: NDArray[np.int64], cores: Sequence[Core], grid: Grid
+) -> bool:
+    """Return whether a piece that no core owns is a structure: the only one, or a sliver that the view leaves."""
+    place = voxels.place[inside]
+    if not cores:
+        return True
+    rows = voxels.index[inside, 1]
+    cut = rows.min() == 0 or rows.max() == grid.shape[1] - 1
+    middle = float(np.median(place[:, 0]))
+    free = not any(core.top <= middle <= core.bottom for core in cores)
+    return bool(cut and free and len(place) * grid.voxel_volume_mm3 >= SPECK_MM3[kind] and _is_near(place))
+
+
+def _pieces(
+    kind: StructureKind, voxels: Voxels, owner: NDArray[np.int64], cores: Sequence[Core], grid: Grid
+) -> list[Piece]:
+    """Return what each core owns; specks go, unless nothing larger is there."""
+    sizes = np.bincount(owner[owner >= 0], minlength=len(cores)) * grid.voxel_volume_mm3
+    return [
+        Piece(
+            kind=kind,
+            index=voxels.index[owner == number],
+            place=voxels.place[owner == number],
+            top=core.top,
+            bottom=core.bottom,
+        )
+        for number, core in enumerate(cores)
+        if sizes[number] >= SPECK_MM3[kind] or number == np.argmax(sizes)
+    ]
+
+
+def _spread(index: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the owners of the voxels of one connected piece, each from the owned voxel that is fewest steps away."""
+    low = index.min(axis=0)
+    where = tuple((index - low).T)
+    markers = np.zeros(index.max(axis=0) - low + 1, dtype=np.int32)
+    mask = np.zeros(markers.shape, dtype=np.bool_)
+    markers[where], mask[where] = owner + 1, True
+    shared: NDArray[np.int32] = watershed(mask, markers, mask=mask)  # type: ignore[no-untyped-call]
+    return np.asarray(shared[where] - 1, dtype=np.int64)
+
+
+def _beside(
+    voxels: Voxels, inside: NDArray[np.int64], owner: NDArray[np.int64], cores: Sequence[Core], grid: Grid
+) -> int | None:
+    """Return the core that a loose piece is a fragment of: at the same height and hardly apart; None without one."""
+    if not _is_near(voxels.place[inside]):
+        return None
+    s = float(np.median(voxels.place[inside, 0]))
+    number = next((number for number, core in enumerate(cores) if core.top - 1 <= s <= core.bottom + 1), None)
+    if number is None:
+        return None
+    whole = grid.to_lps_mm(voxels.index[owner == number])
+    gap = cKDTree(whole).query(grid.to_lps_mm(voxels.index[inside]))[0].min()
+    return number if gap <= max(_FRAGMENT_GAP_MM, 1.2 * max(grid.spacing_mm)) else None

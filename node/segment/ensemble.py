@@ -4,12 +4,10 @@ Source: nnunetv2 2.8, `ensembling/ensemble.py`: fp32 mean of the members' softma
 to the lowest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
-from node.domain.anatomy import StructureKind
 
 Probabilities = NDArray[np.float32]
 Classes = NDArray[np.uint8]
@@ -30,21 +28,6 @@ def most_probable(probabilities: Probabilities) -> Classes:
     return classes
 
 
-def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float | None:
-    """Return twice the overlap over the sum of two masks of one shape, 0 to 1; None when both are empty (Dice 1945)."""
-    total = int(first.sum()) + int(second.sum())
-    return 2.0 * int((first & second).sum()) / total if total else None
-
-
-def agreement(answers: Sequence[Classes], labels: Mapping[int, StructureKind]) -> dict[StructureKind, float | None]:
-    """Return for each kind the lowest Dice between any two members' own answers; None where there is no pair."""
-    result: dict[StructureKind, float | None] = {}
-    for label, kind in labels.items():
-        pairs = [
-            dice(first == label, second == label)
-            for index, first in enumerate(answers)
-            for second in answers[index + 1 :]
-        ]
-        overlaps = [overlap for overlap in pairs if overlap is not None]
-        result[kind] = min(overlaps, default=None)
-    return result
+def in_255ths(probabilities: Probabilities) -> NDArray[np.uint8]:
+    """Return probabilities of any shape as uint8, 255 = 1, halves rounded up."""
+    return (probabilities * np.float32(255) + np.float32(0.5)).astype(np.uint8)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError, field_validator, model_validator
 
+from node.domain.case import Order, Wanted
 from node.errors import SettingsError
 from node.settings.model import STARTER_BUNDLE, ModelSettings
 from node.settings.routes import RouteSettings
@@ -59,6 +60,13 @@ class Settings(Section):
         if complaints:
             raise ValueError("\n".join(complaints))
         return self
+
+    def order(self, route: RouteSettings) -> Order:
+        """Return what is to be made of a case of `route`: every form that one of its destinations takes."""
+        wanted = {peer.wanted for peer in self.destination if peer.name in route.destinations}
+        return Order(
+            segments=route.segments, on_reject=route.on_reject, wanted=frozenset(wanted) or frozenset({Wanted()})
+        )
 
 
 def _repeated(key: str, names: Sequence[str]) -> list[str]:

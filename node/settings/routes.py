@@ -1,9 +1,10 @@
-"""`[[route]]`: which series are taken."""
+"""`[[route]]`: which series are taken, and what is made of them."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from node.domain.case import OnReject, SegmentsOf
 from node.settings.values import Pattern, Section
 
 
@@ -77,8 +78,10 @@ class Rules(Section):
 
 
 class RouteSettings(Section):
-    """`[[route]]`: rules, and where the results go."""
+    """`[[route]]`: rules, what is made of a series, and where the results go."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     destinations: tuple[str, ...] = ()
+    segments: SegmentsOf = SegmentsOf.STRUCTURES
+    on_reject: OnReject = OnReject.REPORT
     accept: Rules = Rules()

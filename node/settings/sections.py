@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
+from node.domain.case import ReportForm, SegmentationForm, Wanted
 from node.settings.values import AETitleText, Port, Seconds, Section
 
 
@@ -75,3 +76,12 @@ class DestinationSettings(Section):
     #: First pause after a failure; doubled each time, with jitter, up to the cap.
     retry_delay_s: Annotated[float, Field(strict=True, gt=0)] = 5
     retry_cap_s: Annotated[float, Field(strict=True, gt=0)] = 900
+    segmentation: SegmentationForm = SegmentationForm.BINARY
+    report: ReportForm = ReportForm.COMPREHENSIVE_3D
+    #: Also pictures with the findings burned in.
+    key_images: StrictBool = False
+
+    @property
+    def wanted(self) -> Wanted:
+        """The forms in which the peer takes results."""
+        return Wanted(segmentation=self.segmentation, report=self.report, key_images=self.key_images)

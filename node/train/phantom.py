@@ -27,13 +27,15 @@ _LARGEST = 32767
 class Phantom:
     """A generated series: arrays (slices, rows, columns) on a grid whose orientation is "LIP".
 
-    `image`: int16, 0 or more, arbitrary units. `labels`: uint8, values of `LABELS`. The grid's affine leads from the
-    index to LPS mm.
+    `image`: int16, 0 or more, arbitrary units. `labels`: uint8, values of `LABELS`. `structures`: uint8, 0 background,
+    2n - 1 the n-th body counted from C2 (C2 is 1), 2n the disc below it (C2/C3 is 2), also where the picture begins
+    below C2. The grid's affine leads from the index to LPS mm.
     """
 
     grid: Grid
     image: NDArray[np.int16]
     labels: NDArray[np.uint8]
+    structures: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,12 @@ def generate(
     clean *= sensitivity(scanner, field.s, field.t)
     image = acquire(clean, scanner, rng)
     grid = Grid(shape=framing.shape, affine=_affine(rng, framing))
-    return Phantom(grid=grid, image=np.clip(np.rint(image), 0, _LARGEST).astype(np.int16), labels=labels)
+    return Phantom(
+        grid=grid,
+        image=np.clip(np.rint(image), 0, _LARGEST).astype(np.int16),
+        labels=labels,
+        structures=_structures(framing, spine, field, labels),
+    )
 
 
 def _draw_framing(
@@ -148,6 +155,26 @@ def _slabs(
         labels[k][body >= half] = LABELS["vertebrae"]
         labels[k][(disc >= half) | ((body + disc >= half) & (disc > body))] = LABELS["inter-vetebral disc"]
     return picture, labels
+
+
+def _structures(framing: _Framing, spine: Spine, field: SpineField, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return which structure each voxel of `labels` belongs to, as in `Phantom.structures`.
+
+    A body ends at the mid-plane of a disc: sloped, leaning with the drift, bent to the head at the sides, as painted.
+    """
+    discs, index = spine.discs, field.disc
+    middle = discs.centre_s.astype(np.float32)[index] + discs.slope.astype(np.float32)[index] * field.t
+    uncus = discs.uncus_mm.astype(np.float32)[index]
+    found = np.zeros(framing.shape, dtype=np.uint8)
+    for k in range(framing.shape[0]):
+        lateral = (k - (framing.shape[0] - 1) / 2) * framing.spacing_mm[0] + framing.lateral_mm
+        r = np.float32(lateral) - field.drift
+        side = np.abs(r) / np.maximum(field.width, 1.0)
+        bent = uncus * np.clip(side - 0.45, 0.0, 0.6) ** 2 * 4.0
+        below = field.s - middle - field.tilt * r + bent > 0.0
+        found[k] = np.where(labels[k] == LABELS["vertebrae"], 2 * (index + below) + 1, 2 * index + 2)
+    found[labels == LABELS["background"]] = 0
+    return found
 
 
 def _paint(plane: Plane, spine: SpinePainter, neck: NeckPainter, lateral_mm: float) -> tuple[Map, Map]:

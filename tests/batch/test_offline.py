@@ -3,26 +3,34 @@
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
-from oracle import OracleSegmenter, failure, write_blocks
+from oracle import OracleSegmenter, failure, write_blocks, write_neck
 
 from node.batch.offline import Options, Report, segment_paths
+from node.domain.case import Order, ReportForm, Wanted
 from node.errors import EngineError, InputError, UnsafeArchive
 from node.settings import parse_settings
 
 
 def run(
-    paths: list[Path], out: Path, segmenter: OracleSegmenter | None = None, *, all_series: bool = False
+    paths: list[Path],
+    out: Path,
+    segmenter: OracleSegmenter | None = None,
+    *,
+    all_series: bool = False,
+    order: Order | None = None,
+    **sections: Any,
 ) -> tuple[Report, list[str]]:
-    """Segment `paths` and return the report and the stages that were told."""
+    """Segment `paths` and return the report and the stages that were told. `sections`: of the settings."""
     stages: list[str] = []
     report = segment_paths(
         paths,
-        Options(out=out, nifti=False, all_series=all_series),
+        Options(out=out, nifti=False, all_series=all_series, order=order),
         lambda: segmenter or OracleSegmenter(),
-        parse_settings({"node": {"state_dir": "."}}, name="test"),
+        parse_settings({"node": {"state_dir": "."}, **sections}, name="test"),
         lambda number, count, stage: stages.append(f"{number}/{count} {stage}"),
     )
     return report, stages
@@ -40,9 +48,7 @@ def test_folders_zips_and_files_are_one_input(tmp_path: Path) -> None:
     report, stages = run([tmp_path / "half.zip", loose, files[7]], tmp_path / "out")
     [outcome] = report.outcomes
     assert outcome.folder == tmp_path / "out" / pydicom.dcmread(files[0]).SeriesInstanceUID
-    assert stages == [
-        f"1/1 {stage}" for stage in ("model", "volume", "segment", "measure", "encode", "overlay", "write")
-    ]
+    assert stages == [f"1/1 {stage}" for stage in ("model", "volume", "segment", "measure", "draw", "encode", "write")]
 
 
 def test_one_series_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -60,6 +66,9 @@ def test_one_series_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
         "left_mm",
         "posterior_mm",
         "superior_mm",
+        "level_confidence",
+        "truncated",
+        "verdict",
     ]
 
 
@@ -73,6 +82,39 @@ def test_all_series_takes_what_the_route_refuses(tmp_path: Path) -> None:
     assert [reason.code for reason in refused.outcomes[0].reasons] == ["region", "other-region", "echo-time"]
     taken, _ = run([tmp_path / "series"], tmp_path / "out", all_series=True)
     assert taken.outcomes[0].folder is not None
+
+
+PEER = {"name": "modern", "host": "pacs", "port": 104, "ae_title": "PACS", "segmentation": "labelmap"}
+ROUTE = {"name": "neck", "destinations": ["modern"], "segments": "classes"}
+PICTURES = Order(wanted=frozenset({Wanted(report=ReportForm.ENHANCED, key_images=True)}))
+
+
+@pytest.mark.parametrize(
+    ("order", "sections", "names"),
+    [
+        (None, {}, {"seg.dcm", "sr.dcm"}),
+        (
+            None,
+            {"destination": [PEER], "route": [ROUTE]},
+            {"seg.dcm", "sr.dcm", "seg-labelmap.dcm", "sr-labelmap.dcm"},
+        ),
+        (
+            PICTURES,
+            {"destination": [PEER], "route": [ROUTE]},
+            {"seg.dcm", "sr.dcm", "sr-enhanced.dcm", *(f"key-{number}.dcm" for number in range(1, 5))},
+        ),
+    ],
+    ids=["defaults", "what the route's destinations take", "what is asked for instead"],
+)
+def test_the_forms_are_those_of_the_route_unless_others_are_asked_for(
+    tmp_path: Path, order: Order | None, sections: dict[str, Any], names: set[str]
+) -> None:
+    write_neck(tmp_path / "series")
+    for all_series in (False, True):
+        report, _ = run([tmp_path / "series"], tmp_path / "out", all_series=all_series, order=order, **sections)
+        folder = report.outcomes[0].folder
+        assert folder is not None
+        assert {path.name for path in folder.glob("*.dcm")} == names
 
 
 def test_a_truncated_slice_fails_its_own_series_only(tmp_path: Path) -> None:
@@ -106,4 +148,4 @@ def test_files_without_preamble_and_with_odd_headers_are_segmented_or_named(tmp_
         file.write_bytes(file.read_bytes().replace(b"DS\x04\x003.5 ", b"DS\x04\x005 mm"))
     report, _ = run([tmp_path / "series"], tmp_path / "out")
     codes = sorted(outcome.error.code if outcome.error else "segmented" for outcome in report.outcomes)
-    assert codes == ["encoding-error", "segmented"]
+    assert codes == ["segmented", "segmented"]

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 from fakes import mr_image, save, storage_scp
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
+from peers import program
+from pydicom.encaps import encapsulate
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, RLELossless
 
 from node.deliver.cstore import CStoreDestination
 from node.deliver.destination import Parcel
 from node.deliver.scu import Peer
+from node.demo.archive import running_orthanc
 from node.errors import AssociationRefused, ContextsRefused, PeerUnreachable, StoreFailed, StoreRefused
 
 OUT_OF_RESOURCES = 0xA700
+LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
 
 
 def destination(port: int, timeout_s: float = 20) -> CStoreDestination:
@@ -208,3 +212,43 @@ def test_a_file_that_cannot_be_sent_is_refused_and_the_others_are_sent(parcels, 
         answers = list(destination(port).deliver(parcels))
     assert [type(answer.error) for answer in answers] == [StoreRefused, type(None), type(None)]
     assert str(answers[0].error).startswith("the file of this object is gone or damaged: ")
+
+
+@pytest.fixture
+def label_map(tmp_path: Path) -> Parcel:
+    """An object of Label Map Segmentation Storage, compressed."""
+    ds = mr_image(syntax=RLELossless)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = LABEL_MAP_STORAGE
+    ds.PixelData = encapsulate([b"one frame, as far as anybody looks"])
+    ds["PixelData"].is_undefined_length = True
+    return Parcel(
+        path=save(ds, tmp_path / "labelmap.dcm"),
+        sop_class_uid=LABEL_MAP_STORAGE,
+        sop_instance_uid=ds.SOPInstanceUID,
+        transfer_syntax_uid=RLELossless,
+    )
+
+
+def test_a_compressed_label_map_is_offered_as_it_is_beside_what_is_not_compressed(parcels, label_map):
+    received = []
+
+    def store(event):
+        received.append((event.context.abstract_syntax, event.context.transfer_syntax))
+        return 0x0000
+
+    with storage_scp(store, (*BOTH, (LABEL_MAP_STORAGE, (RLELossless,)))) as port:
+        answers = list(destination(port).deliver([parcels[0], label_map]))
+    assert [answer.error for answer in answers] == [None, None]
+    assert received == [(MRImageStorage, ExplicitVRLittleEndian), (LABEL_MAP_STORAGE, RLELossless)]
+
+
+@pytest.mark.peer("orthanc")
+@pytest.mark.parametrize(("accept_unknown", "error"), [(True, type(None)), (False, StoreRefused)])
+def test_an_orthanc_that_does_not_know_label_maps_takes_them_when_told_to(
+    parcels, label_map, tmp_path, accept_unknown, error
+):
+    orthanc = program("Orthanc")
+    assert orthanc is not None
+    with running_orthanc(orthanc, tmp_path / "orthanc", accept_unknown=accept_unknown) as archive:
+        answers = list(CStoreDestination(archive.peer).deliver([parcels[0], label_map]))
+    assert [type(answer.error) for answer in answers] == [type(None), error]

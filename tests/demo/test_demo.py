@@ -18,6 +18,9 @@ from node.demo.source import files_to_send
 from node.errors import InputError, NothingToSegment
 
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
+NECK = [
+    *("C2", "C2/C3", "C3", "C3/C4", "C4", "C4/C5", "C5", "C5/C6", "C6", "C6/C7", "C7", "C7/T1", "T1", "T1/T2"),
+]
 
 
 def test_the_own_archive_keeps_and_lists_what_it_takes(tmp_path: Path) -> None:
@@ -59,18 +62,40 @@ def test_a_zip_is_a_source_too(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.peer("orthanc")
-def test_the_demo_ends_with_seg_and_sr_in_orthanc_and_a_picture(tmp_path: Path, shared_data: Path) -> None:
-    """On a real volume, given as NIfTI."""
-    volume = shared_data / "cervical_t2" / "errsm_22_T2w.nii.gz"
-    command = [sys.executable, "-m", "node", "demo", "--input", volume, "--out", tmp_path / "out", "--json"]
+@pytest.mark.parametrize(
+    ("source", "verdict", "levels", "size"),
+    [
+        (None, "good", NECK, (1952, 1304)),
+        ("errsm_22_T2w.nii.gz", "reject", [None] * 14, (1952, 774)),
+    ],
+    ids=["phantom", "a real volume as NIfTI, on which the starter's networks disagree"],
+)
+def test_the_demo_ends_with_results_in_orthanc_and_a_picture(
+    tmp_path: Path,
+    shared_data: Path,
+    source: str | None,
+    verdict: str,
+    levels: list[str | None],
+    size: tuple[int, int],
+) -> None:
+    given = ["--input", shared_data / "cervical_t2" / source] if source else []
+    command = [sys.executable, "-m", "node", "demo", *given, "--out", tmp_path / "out", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout)
     assert said["archive"].startswith("Orthanc")
-    assert sorted(item["modality"] for item in said["archived"]) == ["SEG", "SR"]
-    assert {Path(path).name for path in said["files"]} == {"seg.dcm", "sr.dcm", "findings.json", "overlay.png"}
+    modalities = ["SR"] if verdict == "reject" else ["SEG", "SR"]
+    assert sorted(item["modality"] for item in said["archived"]) == modalities
+    assert said["findings"]["quality"]["verdict"] == verdict
+    assert [found["level"] for found in said["findings"]["structures"][:14]] == levels
+    assert [Path(path).name for path in said["files"]] == [
+        *("seg.dcm", "sr.dcm"),
+        *("findings.json", "measurements.tsv", "overlay.png"),
+    ]
     with Image.open(said["overlay"]) as picture:
-        assert picture.size == (1952, 774)
-    assert said["findings"]["timings_s"].keys() == {"volume", "segment", "measure", "encode", "overlay"}
-    seg = pydicom.dcmread(tmp_path / "out" / "seg.dcm")
-    assert seg.SOPInstanceUID in {item["sop_instance_uid"] for item in said["archived"]}
+        assert picture.size == size
+    assert said["findings"]["timings_s"].keys() == {"volume", "segment", "measure", "draw", "encode"}
+    archived = {item["sop_instance_uid"] for item in said["archived"]}
+    seg, report = (pydicom.dcmread(tmp_path / "out" / name) for name in ("seg.dcm", "sr.dcm"))
+    assert report.SOPInstanceUID in archived
+    assert (seg.SOPInstanceUID in archived) == ("SEG" in modalities)

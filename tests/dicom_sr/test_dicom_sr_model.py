@@ -4,7 +4,7 @@ from datetime import datetime
 import pytest
 from result_cases import ALGORITHM, EQUIPMENT, result_instance, segment_specs
 
-from dicom_sr import CIELab, InvalidResult, Measurement, ReportContent, codes
+from dicom_sr import AlgorithmType, CIELab, InvalidResult, Measurement, MeasurementGroup, ReportContent, codes
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "Müller", "a\\b", "a\nb"])
@@ -26,6 +26,19 @@ def test_a_measurement_that_is_no_number_is_refused(value: float) -> None:
 def test_a_colour_outside_cielab_is_refused() -> None:
     with pytest.raises(InvalidResult):
         CIELab(lightness=101.0, a=0.0, b=0.0)
+
+
+def test_a_group_that_says_nothing_is_refused() -> None:
+    with pytest.raises(InvalidResult, match="neither a measurement nor an evaluation"):
+        MeasurementGroup(tracking_id="a", tracking_uid="1.2.3")
+
+
+def test_only_a_segment_outlined_by_hand_may_name_no_algorithm() -> None:
+    (segment,) = segment_specs(1)
+    for kind in (AlgorithmType.AUTOMATIC, AlgorithmType.SEMIAUTOMATIC):
+        with pytest.raises(InvalidResult, match="names no algorithm"):
+            replace(segment, algorithm=None, algorithm_type=kind)
+    assert replace(segment, algorithm=None, algorithm_type=AlgorithmType.MANUAL).algorithm is None
 
 
 def test_a_report_that_says_nothing_is_refused() -> None:

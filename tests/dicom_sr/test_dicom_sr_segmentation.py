@@ -1,12 +1,23 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import highdicom as hd
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from result_cases import Case, altered, in_order, make_case, result_instance, segment_specs
+from result_cases import Case, altered, in_order, make_case, result_instance, segment_specs, source_affine
 
-from dicom_sr import EmptySegmentation, InvalidResult, SourceSeries, build_segmentation, to_bytes
+from dicom_sr import (
+    AlgorithmType,
+    EmptySegmentation,
+    InvalidResult,
+    SegmentationForm,
+    SourceSeries,
+    build_segmentation,
+    read_segmentation,
+    to_bytes,
+)
 
 
 def test_every_frame_has_voxels_and_refers_to_the_slice_it_lies_on(case: Case, segmentation: Dataset) -> None:
@@ -78,13 +89,112 @@ def test_the_contributing_equipment_is_the_scanner_our_device_and_its_algorithm(
     assert "ContributionDateTime" not in items[1]
 
 
+def test_a_fused_block_lies_in_two_regions(cervical: Case) -> None:
+    regions = cervical.segmentation().SegmentSequence[1].AnatomicRegionSequence
+    assert [region.CodeMeaning for region in regions] == ["C3 vertebra", "C4 vertebra"]
+
+
+def test_a_segment_outlined_by_hand_names_no_algorithm(single: Case) -> None:
+    by_hand = replace(single.segments[0], algorithm=None, algorithm_type=AlgorithmType.MANUAL)
+    segmentation = replace(single, segments=(by_hand,)).segmentation()
+    (segment,) = segmentation.SegmentSequence
+    assert segment.SegmentAlgorithmType == "MANUAL"
+    assert "SegmentAlgorithmName" not in segment
+    assert "SegmentationAlgorithmIdentificationSequence" not in segment
+    assert len(segmentation.ContributingEquipmentSequence) == 2
+
+
+def test_a_label_map_has_all_slices_and_describes_its_background_last(case: Case) -> None:
+    segmentation = case.segmentation(SegmentationForm.LABELMAP)
+    assert segmentation.SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.7"
+    assert segmentation.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.5"
+    assert (segmentation.SegmentationType, segmentation.BitsAllocated) == ("LABELMAP", 8)
+    assert segmentation.NumberOfFrames == len(case.source.slices)
+    numbers = [item.SegmentNumber for item in segmentation.SegmentSequence]
+    assert numbers == [*range(1, len(case.segments) + 1), 0]
+    assert segmentation.SegmentSequence[-1].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Background"
+    assert segmentation.PixelPaddingValue == 0
+    positions = [
+        float(item.PlanePositionSequence[0].ImagePositionPatient[0])
+        for item in segmentation.PerFrameFunctionalGroupsSequence
+    ]
+    assert positions == sorted(positions)
+    assert segmentation.DimensionOrganizationType == "3D"
+
+
+def test_a_label_map_of_more_than_255_segments_has_16_bits(single: Case) -> None:
+    labels = np.zeros(single.labels.shape, dtype=np.uint16)
+    labels[5, 20, 10:310] = np.arange(1, 301)
+    many = replace(single, labels=labels, segments=segment_specs(300))
+    segmentation = many.segmentation(SegmentationForm.LABELMAP)
+    assert (segmentation.BitsAllocated, segmentation.HighBit) == (16, 15)
+    assert np.array_equal(read_segmentation(segmentation, single.source.slices).labels, labels)
+
+
+def test_fractions_are_probabilities_of_255(case: Case) -> None:
+    segmentation = case.segmentation(SegmentationForm.FRACTIONAL)
+    assert segmentation.SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.4"
+    assert (segmentation.SegmentationType, segmentation.SegmentationFractionalType) == ("FRACTIONAL", "PROBABILITY")
+    assert segmentation.MaximumFractionalValue == 255
+    assert np.unique(segmentation.pixel_array).tolist() == [0, 50, 200]
+
+
+def test_an_independent_reader_takes_every_form(case: Case, tmp_path: Path) -> None:
+    for form in SegmentationForm:
+        (tmp_path / form.value).write_bytes(to_bytes(case.segmentation(form)))
+        read = hd.seg.segread(tmp_path / form.value)
+        assert read.segmentation_type.value == form.value
+        assert list(read.segment_numbers) == [segment.number for segment in case.segments]
+        fractional = form is SegmentationForm.FRACTIONAL
+        volume = read.get_volume(combine_segments=not fractional, rescale_fractional=False)
+        placed = volume.match_geometry(_geometry(case.source)).array
+        expected = np.moveaxis(case.fractions(), 0, -1) if fractional else case.labels
+        assert np.array_equal(placed, expected)
+
+
+def _geometry(source: SourceSeries) -> hd.VolumeGeometry:
+    return hd.VolumeGeometry(
+        affine=source_affine(source),
+        spatial_shape=source.shape,
+        coordinate_system="PATIENT",
+        frame_of_reference_uid=source.headers[0].FrameOfReferenceUID,
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "alter", "message"),
+    [
+        (SegmentationForm.BINARY, lambda good: good, "belong to a FRACTIONAL"),
+        (SegmentationForm.LABELMAP, lambda good: good, "belong to a FRACTIONAL"),
+        (SegmentationForm.FRACTIONAL, lambda good: None, "belong to a FRACTIONAL"),
+        (SegmentationForm.FRACTIONAL, lambda good: good.astype(np.float32), "fractions are uint8"),
+        (SegmentationForm.FRACTIONAL, lambda good: good[:, 1:], "fractions are uint8"),
+        (SegmentationForm.FRACTIONAL, lambda good: good * 0, "no voxel with a fraction"),
+    ],
+)
+def test_fractions_that_do_not_fit_are_refused(
+    single: Case, form: SegmentationForm, alter: Callable[[object], object], message: str
+) -> None:
+    with pytest.raises(InvalidResult, match=message):
+        build_segmentation(
+            source=single.source,
+            labels=single.labels,
+            segments=single.segments,
+            instance=result_instance("seg"),
+            form=form,
+            fractions=alter(single.fractions()),
+        )
+
+
 def test_a_uint8_label_map_gives_the_same_bytes_as_a_uint16_one(epi: Case) -> None:
     assert to_bytes(epi.segmentation()) == to_bytes(replace(epi, labels=epi.labels.astype(np.uint8)).segmentation())
 
 
 def test_building_does_not_change_the_source_or_the_labels(enhanced: Case) -> None:
     before = (enhanced.source.headers[0].to_json(), enhanced.labels.copy())
-    enhanced.segmentation()
+    for form in SegmentationForm:
+        enhanced.sr(enhanced.segmentation(form))
+    enhanced.key_images()
     assert enhanced.source.headers[0].to_json() == before[0]
     assert np.array_equal(enhanced.labels, before[1])
 

@@ -3,11 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from highdicom._standard_utils import get_iod_module_map, get_module_attribute_map, get_sop_class_iod_map
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from result_cases import Case, altered, in_order, shared_files
 
 from dicom_sr import FrameReference, InvalidSource, SourceSeries, derive_uid
+from dicom_sr.modules import PATIENT_AND_STUDY
 
 
 def test_a_classic_series_is_read_in_the_order_of_the_slices(cervical: Case) -> None:
@@ -65,7 +67,7 @@ def test_spacing_comes_from_the_positions_and_not_from_a_vendor_s_gap(
 
     files = altered(cervical_files, tmp_path, write_gap)
     source = SourceSeries.from_files(files, in_order(files))
-    assert {float(header.SpacingBetweenSlices) for header in source.headers} == {4.0}
+    assert {plane.spacing_between_slices for plane in source.planes} == {"4.0"}
 
 
 def test_a_slice_that_is_not_in_the_files_is_refused(cervical_files: list[Path]) -> None:
@@ -147,3 +149,10 @@ def test_files_without_preamble_are_read_as_files_with_one(cervical_files: list[
     with_preamble = SourceSeries.from_files(cervical_files[:3], in_order(cervical_files[:3]))
     without = SourceSeries.from_files(bare, in_order(cervical_files[:3]))
     assert np.array_equal(without.image_positions, with_preamble.image_positions)
+
+
+def test_the_attributes_of_patient_and_study_are_those_of_an_independent_table() -> None:
+    iod = get_sop_class_iod_map()["1.2.840.10008.5.1.4.1.1.4"]
+    modules = [module["key"] for module in get_iod_module_map()[iod] if module["ie"] in ("Patient", "Study")]
+    listed = [entry for module in modules for entry in get_module_attribute_map()[module] if not entry["path"]]
+    assert {str(entry["keyword"]) for entry in listed} == set(PATIENT_AND_STUDY)

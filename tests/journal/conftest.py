@@ -52,7 +52,7 @@ def open_case(
     )
 
 
-def results(case_id: int) -> list[ResultObject]:
+def results(case_id: int, *destinations: str) -> list[ResultObject]:
     return [
         ResultObject(
             kind=kind,
@@ -60,6 +60,7 @@ def results(case_id: int) -> list[ResultObject]:
             sop_instance_uid=f"9.{case_id}.{number}",
             path=Path(f"results/{case_id}/{kind.value}.dcm"),
             digest=f"{number:064x}",
+            destinations=destinations,
         )
         for number, kind in enumerate((ObjectKind.SEGMENTATION, ObjectKind.REPORT), start=1)
     ]

@@ -74,7 +74,7 @@ def test_an_own_result_is_remembered_with_its_series(journal, fill):
 def test_the_uid_of_a_result_is_known(journal, fill):
     claim = fill.running(journal)
     assert not journal.arrivals.is_known_result("9.1.1")
-    journal.cases.finish(claim, fill.results(claim.case_id), ["archive"])
+    journal.cases.finish(claim, fill.results(claim.case_id, "archive"))
     assert journal.arrivals.is_known_result("9.1.1")
     assert not journal.arrivals.is_known_result("1.2.3.1")
 

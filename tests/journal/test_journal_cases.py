@@ -53,10 +53,10 @@ def test_the_oldest_queued_case_is_claimed_by_one_owner_only(journal, fill):
 
 def test_a_finished_case_waits_for_its_deliveries_and_one_without_destinations_is_delivered(journal, fill):
     claim = fill.running(journal)
-    assert journal.cases.finish(claim, fill.results(claim.case_id), ["archive", "backup"])
+    assert journal.cases.finish(claim, fill.results(claim.case_id, "archive", "backup"))
     assert fill.states(journal) == ["sending"]
     other = fill.running(journal, series="7.1")
-    assert journal.cases.finish(other, fill.results(other.case_id), [])
+    assert journal.cases.finish(other, fill.results(other.case_id))
     assert fill.states(journal) == ["sending", "delivered"]
     assert fill.deliveries(journal) == [
         ("9.1.1", "archive", "pending"),
@@ -66,9 +66,28 @@ def test_a_finished_case_waits_for_its_deliveries_and_one_without_destinations_i
     ]
 
 
+def test_each_object_goes_to_the_destinations_that_take_it_and_to_no_other(journal, fill):
+    claim = fill.running(journal)
+    seg, report = fill.results(claim.case_id)
+    journal.cases.finish(claim, [replace(seg, destinations=("archive",)), replace(report, destinations=("backup",))])
+    assert fill.deliveries(journal) == [("9.1.1", "archive", "pending"), ("9.1.2", "backup", "pending")]
+    assert fill.states(journal) == ["sending"]
+
+
+def test_a_case_whose_objects_go_nowhere_is_delivered_and_says_why(journal, fill):
+    claim = fill.running(journal)
+    assert journal.cases.finish(claim, fill.results(claim.case_id), [WHY])
+    assert (latest(journal)["state"], latest(journal)["reasons"]) == (
+        "delivered",
+        [{"code": "engine-error", "text": "the network failed"}],
+    )
+    assert events(journal.store, series_uid="1.2.3")[3]["detail"]["reasons"] == latest(journal)["reasons"]
+    assert journal.arrivals.is_known_result("9.1.1")
+
+
 def test_a_case_without_objects_does_not_wait_for_ever(journal, fill):
     claim = fill.running(journal)
-    assert journal.cases.finish(claim, [], ["archive"])
+    assert journal.cases.finish(claim, [])
     assert fill.states(journal) == ["delivered"]
 
 
@@ -86,7 +105,7 @@ def test_a_failure_is_tried_again_or_ends_in_quarantine(journal, fill):
 def test_a_claim_that_is_not_the_one_handed_out_can_do_nothing(journal, fill, change):
     claim = fill.running(journal)
     stale = replace(claim, **change)
-    assert not journal.cases.finish(stale, fill.results(claim.case_id), ["archive"])
+    assert not journal.cases.finish(stale, fill.results(claim.case_id, "archive"))
     assert journal.cases.fail(stale, WHY, retry=True) is None
     journal.cases.give_up(stale)
     assert fill.states(journal) == ["running"]
@@ -98,15 +117,15 @@ def test_a_claim_that_was_released_and_claimed_anew_is_stale_even_for_the_same_o
     stale = fill.running(journal)
     assert journal.cases.release_claims(attempts=3) == 1
     fresh = journal.cases.claim("me")
-    assert not journal.cases.finish(stale, fill.results(1), ["archive"])
+    assert not journal.cases.finish(stale, fill.results(1, "archive"))
     assert journal.cases.fail(stale, WHY, retry=False) is None
-    assert journal.cases.finish(fresh, fill.results(1), ["archive"])
+    assert journal.cases.finish(fresh, fill.results(1, "archive"))
 
 
 def test_a_claim_cannot_be_ended_twice(journal, fill):
     claim = fill.running(journal)
-    assert journal.cases.finish(claim, fill.results(1), ["archive"])
-    assert not journal.cases.finish(claim, fill.results(1), ["archive"])
+    assert journal.cases.finish(claim, fill.results(1, "archive"))
+    assert not journal.cases.finish(claim, fill.results(1, "archive"))
     assert journal.cases.fail(claim, WHY, retry=True) is None
     assert len(fill.deliveries(journal)) == 2
 
@@ -144,7 +163,7 @@ def test_a_new_revision_supersedes_what_has_not_reached_every_destination(journa
         if before == "quarantined":
             journal.cases.fail(claim, WHY, retry=False)
         elif before != "running":
-            journal.cases.finish(claim, fill.results(1), [] if before == "delivered" else ["archive"])
+            journal.cases.finish(claim, fill.results(1, *([] if before == "delivered" else ["archive"])))
         if before == "undelivered":
             for delivery in journal.deliveries.pending("archive"):
                 journal.deliveries.record_refused(delivery, "store-refused", "no")
@@ -157,7 +176,7 @@ def test_a_new_revision_supersedes_what_has_not_reached_every_destination(journa
 
 def test_deliveries_of_a_superseded_revision_are_cancelled_and_those_done_stay_done(journal, fill):
     claim = fill.running(journal)
-    journal.cases.finish(claim, fill.results(1), ["archive"])
+    journal.cases.finish(claim, fill.results(1, "archive"))
     seg, report = journal.deliveries.pending("archive")
     journal.deliveries.record_delivered(seg, None)
     journal.arrivals.record(fill.arrival(2))
@@ -179,7 +198,7 @@ def test_a_worker_that_is_overtaken_by_a_late_slice_cannot_end_its_case(journal,
     claim = fill.running(journal)
     journal.arrivals.record(fill.arrival(2))
     fill.open_case(journal)
-    assert not journal.cases.finish(claim, fill.results(1), ["archive"])
+    assert not journal.cases.finish(claim, fill.results(1, "archive"))
     assert journal.cases.fail(claim, WHY, retry=True) is None
     assert fill.states(journal) == ["superseded", "queued"]
 
@@ -204,7 +223,7 @@ def test_only_the_transitions_of_the_table_are_possible(journal, fill, start):
 def test_every_step_of_a_case_is_an_event_and_none_is_ever_removed(journal, fill):
     claim = fill.running(journal)
     journal.cases.fail(claim, WHY, retry=True)
-    journal.cases.finish(journal.cases.claim("me"), fill.results(1), ["archive"])
+    journal.cases.finish(journal.cases.claim("me"), fill.results(1, "archive"))
     for delivery in journal.deliveries.pending("archive"):
         journal.deliveries.record_delivered(delivery, None)
     assert fill.trail(journal) == [

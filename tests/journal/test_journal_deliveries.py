@@ -9,13 +9,13 @@ from node.journal.overview import overview
 def sending(journal, fill):
     """A case with two objects on their way to two destinations."""
     claim = fill.running(journal)
-    journal.cases.finish(claim, fill.results(claim.case_id), ["archive", "backup"])
+    journal.cases.finish(claim, fill.results(claim.case_id, "archive", "backup"))
     return journal
 
 
 def test_what_waits_comes_case_by_case_segmentation_first(sending, fill):
     claim = fill.running(sending, series="7.1")
-    sending.cases.finish(claim, fill.results(2), ["archive"])
+    sending.cases.finish(claim, fill.results(2, "archive"))
     assert [
         (item.case_id, item.series_uid, item.sop_instance_uid, item.path, item.attempts)
         for item in sending.deliveries.pending("archive")

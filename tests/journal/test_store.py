@@ -43,7 +43,7 @@ def test_another_process_is_refused_and_a_dead_one_leaves_no_lock(tmp_path):
 def test_what_is_committed_is_there_after_a_restart(tmp_path, fill):
     journal = Journal(tmp_path / "journal.sqlite")
     claim = fill.running(journal)
-    journal.cases.finish(claim, fill.results(1), ["archive"])
+    journal.cases.finish(claim, fill.results(1, "archive"))
     journal.close()
     journal = Journal(tmp_path / "journal.sqlite")
     assert fill.states(journal) == ["sending"]

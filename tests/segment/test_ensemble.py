@@ -6,16 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from node.domain.anatomy import StructureKind
-from node.segment.ensemble import agreement, dice, mean_probabilities, most_probable
+from node.segment.ensemble import in_255ths, mean_probabilities, most_probable
 
-BODY, DISC = StructureKind.VERTEBRAL_BODY, StructureKind.INTERVERTEBRAL_DISC
-MEANINGS = {1: BODY, 2: DISC}
 PROBABILITIES = arrays(np.float32, (3, 2, 2, 3), elements=st.floats(0, 1, width=32))
-
-
-def classes(values: object) -> np.ndarray:
-    return np.asarray(values, dtype=np.uint8)
 
 
 @given(st.lists(PROBABILITIES, min_size=1, max_size=5))
@@ -59,23 +52,9 @@ def test_the_mean_decides_not_the_majority():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "expected"),
-    [([1, 1, 0, 0], [1, 1, 0, 0], 1.0), ([1, 1, 0, 0], [0, 0, 1, 1], 0.0), ([1, 1, 1, 0], [1, 0, 0, 0], 0.5),
-     ([0, 0, 0, 0], [0, 0, 0, 0], None), ([0, 0, 0, 0], [1, 0, 0, 0], 0.0)],
-)  # fmt: skip
-def test_dice_is_twice_the_overlap_over_the_sum(first, second, expected):
-    assert dice(np.array(first, bool), np.array(second, bool)) == expected
-
-
-def test_agreement_is_the_lowest_dice_between_two_members_for_each_kind():
-    members = [classes([[[1, 1, 2, 0]]]), classes([[[1, 1, 2, 2]]]), classes([[[1, 0, 2, 2]]])]
-    assert agreement(members, MEANINGS) == {BODY: pytest.approx(2 / 3), DISC: pytest.approx(2 / 3)}
-
-
-def test_one_member_agrees_with_nobody():
-    assert agreement([classes([[[1, 2]]])], MEANINGS) == {BODY: None, DISC: None}
-
-
-def test_a_kind_that_nobody_found_has_no_agreement_and_one_that_one_found_has_none_left():
-    members = [classes([[[1, 0]]]), classes([[[0, 0]]])]
-    assert agreement(members, MEANINGS) == {BODY: 0.0, DISC: None}
+    ("probability", "stored"),
+    [(0.0, 0), (1.0, 255), (0.5, 128), (0.25, 64), (1 / 255, 1), (0.0019, 0), (0.00197, 1), (1.0000001, 255)],
+)
+def test_a_probability_is_stored_in_255ths_to_the_nearest(probability, stored):
+    found = in_255ths(np.array([probability], np.float32))
+    assert (found.dtype, found.tolist()) == (np.uint8, [stored])

@@ -13,15 +13,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracle import ALGORITHM, RUN
 from scripted import PATIENCE_S, Script, scripted, segmenting, volume
 
+from node.domain.anatomy import StructureKind
+from node.domain.findings import Segmentation
 from node.domain.geometry import Volume
 from node.errors import BundleError, BundleTampered, EngineDied, EngineError, NodeError
 from node.segment.bundle import STARTER, load_bundle
 from node.segment.process.channel import Channel
-from node.segment.process.messages import Case, Failure, Start, parse
+from node.segment.process.messages import Answer, Case, Failure, Start, parse
 from node.segment.process.pool import EnginePool
 from node.settings import ModelSettings
+
+BODY = StructureKind.VERTEBRAL_BODY
+
+_SEGMENTATION = Segmentation(
+    classes=np.zeros((1, 1, 1), np.uint8),
+    meanings={1: BODY},
+    probabilities={},
+    opinions={},
+    algorithm=ALGORITHM,
+    run=RUN,
+)
 
 
 @pytest.fixture
@@ -58,6 +72,7 @@ def test_a_signal_to_its_group_does_not_end_a_child_that_computes(script: Script
 _PARENT = """
 import sys
 from pathlib import Path
+from oracle import ALGORITHM, RUN
 from scripted import Script, segmenting
 from node import log
 log.configure(level="warning", key=None)  # standard output holds the child's number
@@ -125,6 +140,7 @@ def test_the_node_itself_never_imports_torch() -> None:
         b'{"what": "begun", "number": 1, "more": 2}',
         b'{"what": "case", "number": 1, "dtype": "object", "shape": [1, 1, 1], "affine": []}',
         b'{"what": "answer", "number": 1, "shape": [1, 1, 99999999]}',
+        b'{"what": "answer", "number": 1, "shape": [1, 1, 1], "corner": [0, 0, -1], "size": [1, 1, 1]}',
     ],
 )
 def test_what_is_no_message_is_refused(header: bytes) -> None:
@@ -148,6 +164,65 @@ def test_an_array_beyond_all_measure_is_refused_before_memory_is_taken_for_it() 
         Channel(ours).send(Case(number=1, dtype="float64", shape=(65536, 65536, 65536), affine=(row, row, row, row)))
         with pytest.raises(EngineError):
             Channel(theirs).receive()
+
+
+def answered(voxels: np.ndarray, **changes: object) -> Answer:
+    """Return what is said of a segmentation whose every volume is `voxels`."""
+    said, _ = Answer.of(
+        1, replace(_SEGMENTATION, classes=voxels, probabilities={BODY: voxels}, opinions={"2d": voxels})
+    )
+    return said.model_copy(update=changes)
+
+
+def test_an_answer_is_refused_before_memory_is_taken_for_it_though_little_of_it_is_sent() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        Channel(ours).send(answered(np.zeros((2, 3, 4), np.uint8), shape=(65536, 65536, 65536)))
+        with pytest.raises(EngineError):
+            Channel(theirs).receive()
+
+
+def test_only_the_box_that_is_not_empty_crosses() -> None:
+    ours, theirs = socket.socketpair()
+    voxels = np.zeros((20, 300, 300), np.uint8)
+    voxels[3:5, 100:120, 50:90] = np.random.default_rng(3).integers(1, 255, (2, 20, 40))
+    found = replace(_SEGMENTATION, classes=voxels, probabilities={BODY: voxels // 2}, opinions={"2d": voxels % 3})
+    with ours, theirs:
+        Channel(ours).send(*Answer.of(1, found))
+        message, array = Channel(theirs).receive()
+    assert isinstance(message, Answer)
+    assert array is not None
+    assert array.shape == (3, 2, 20, 40)
+    came = message.segmentation(array)
+    assert np.array_equal(came.classes, voxels)
+    assert np.array_equal(came.probabilities[BODY], voxels // 2)
+    assert np.array_equal(came.opinions["2d"], voxels % 3)
+
+
+def test_an_answer_in_which_nothing_was_found_crosses() -> None:
+    ours, theirs = socket.socketpair()
+    empty = np.zeros((2, 3, 4), np.uint8)
+    found = replace(_SEGMENTATION, classes=empty, probabilities={BODY: empty}, opinions={})
+    with ours, theirs:
+        Channel(ours).send(*Answer.of(1, found))
+        message, array = Channel(theirs).receive()
+    assert isinstance(message, Answer)
+    assert array is not None
+    came = message.segmentation(array)
+    assert (came.classes.shape, came.classes.any(), came.opinions) == ((2, 3, 4), False, {})
+
+
+def test_a_box_that_reaches_beyond_its_volume_is_no_message() -> None:
+    said = answered(np.ones((2, 3, 4), np.uint8), corner=(0, 1, 0))
+    with pytest.raises(EngineError, match="do not understand each other"):
+        parse(said.model_dump_json().encode())
+
+
+@pytest.mark.parametrize("changes", [{"kinds": (BODY, BODY)}, {"opinions": ("2d", "2d")}])
+def test_two_layers_of_one_name_are_no_message(changes: dict[str, object]) -> None:
+    said = answered(np.ones((2, 3, 4), np.uint8), **changes)
+    with pytest.raises(EngineError, match="do not understand each other"):
+        parse(said.model_dump_json().encode())
 
 
 def test_a_line_that_is_closed_in_the_middle_of_an_array_has_ended() -> None:
@@ -190,13 +265,16 @@ def test_an_unknown_error_is_an_engine_error() -> None:
 
 
 @pytest.mark.slow
-def test_the_real_engine_answers_in_its_process_as_it_does_in_this_one() -> None:
-    from node.segment.nnunet.engine import NnunetEngine  # noqa: PLC0415 - torch, for this test alone
+def test_the_real_engine_answers_in_its_process_as_it_does_in_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bundles import shorten_self_test  # noqa: PLC0415 - torch, for this test alone
+
+    from node.segment.nnunet.engine import NnunetEngine  # noqa: PLC0415
     from node.train.phantom import generate  # noqa: PLC0415
 
     phantom = generate(11, shape=(9, 160, 160), spacing_mm=(4.0, 1.0, 1.0))
     given = Volume(grid=phantom.grid, voxels=phantom.image, sources=(), acquired_in_3d=False)
     bundle = load_bundle(STARTER)
+    shorten_self_test(monkeypatch)
     here = NnunetEngine(bundle, ModelSettings(), "cpu")
     with EnginePool(bundle, ModelSettings(device="cpu")) as pool:
         there = pool.segment(given)
@@ -207,7 +285,11 @@ def test_the_real_engine_answers_in_its_process_as_it_does_in_this_one() -> None
     assert np.array_equal(there.classes, expected.classes)
     assert np.array_equal(again.classes, expected.classes)
     assert (there.algorithm, there.meanings) == (expected.algorithm, expected.meanings)
-    assert there.member_agreement == expected.member_agreement
+    for kind, probability in expected.probabilities.items():
+        assert np.array_equal(there.probabilities[kind], probability)
+    assert list(there.opinions) == list(expected.opinions) == ["2d", "3d_fullres"]
+    for name, opinion in expected.opinions.items():
+        assert np.array_equal(there.opinions[name], opinion)
     assert (there.run.device, there.run.members) == (expected.run.device, expected.run.members)
     assert set(there.run.stages_s) == set(expected.run.stages_s)
     assert there.run.peak_host_bytes > 1 << 20

@@ -37,12 +37,25 @@ def test_an_answer_crosses_with_everything_that_is_said_of_it(script: Script) ->
         assert np.array_equal(found.classes, given.voxels % 251)
         assert (found.classes.dtype, found.classes.flags.writeable) == (np.uint8, True)
         assert found.meanings == {1: StructureKind.VERTEBRAL_BODY, 2: StructureKind.INTERVERTEBRAL_DISC}
-        assert found.member_agreement == {
-            StructureKind.VERTEBRAL_BODY: 0.9,
-            StructureKind.INTERVERTEBRAL_DISC: None,
-        }
+        classes = (given.voxels % 251).astype(np.uint8)
+        expected = {StructureKind.VERTEBRAL_BODY: 255 - classes, StructureKind.INTERVERTEBRAL_DISC: classes // 2}
+        for kind, volume_of_kind in expected.items():
+            assert np.array_equal(found.probabilities[kind], volume_of_kind)
+        assert list(found.opinions) == ["2d", "3d_fullres"]
+        assert np.array_equal(found.opinions["2d"], classes % 3)
+        assert np.array_equal(found.opinions["3d_fullres"], classes % 2)
         assert found.algorithm == pool.algorithm
         assert (found.run.device, found.run.stages_s, found.run.members) == ("cpu", {"network": 0.25}, ("oracle",))
+
+
+def test_an_engine_that_answers_on_another_grid_is_ended_before_the_answer_is_unpacked(script: Script) -> None:
+    script.write(answer={1: "cut"})
+    with script.pool() as pool:
+        before = pool.loaded().pids
+        with pytest.raises(EngineDied, match="another grid"):
+            pool.segment(volume(1))
+        assert pool.segment(volume(2)).classes[0, 0, 0] == 2
+        assert pool.pids != before
 
 
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "float32", ">i2"])

@@ -115,3 +115,38 @@ def test_spine_coordinates_run_to_the_feet_and_to_the_back() -> None:
     assert field.t[30, 20] == pytest.approx(0.0, abs=1.0)
     assert (np.diff(field.s[:, 20]) > 0).all()
     assert (np.diff(field.t[30]) > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_structures_are_odd_in_bodies_and_even_in_discs(seed: int) -> None:
+    drawn = small(seed)
+    assert drawn.structures.dtype == np.uint8
+    assert np.array_equal(drawn.structures > 0, drawn.labels > 0)
+    assert (drawn.structures[drawn.labels == BODY] % 2 == 1).all()
+    assert (drawn.structures[drawn.labels == DISC] % 2 == 0).all()
+
+
+def test_each_structure_is_one_piece_and_the_next_lies_below_it(phantom: Phantom) -> None:
+    """The picture begins above the dens: 1 is C2, 2 the disc C2/C3, and the rows grow to the feet."""
+    present = np.unique(phantom.structures)[1:]
+    assert present.tolist() == list(range(1, len(present) + 1))
+    assert len(present) >= 15
+    rows = []
+    for value in present:
+        found = phantom.structures == value
+        parts, _ = ndimage.label(found, np.ones((3, 3, 3)))
+        assert np.bincount(parts.ravel())[1:].max() >= 0.97 * found.sum()
+        rows.append(np.argwhere(found)[:, 1].mean())
+    assert (np.diff(rows) > 0).all()
+
+
+def test_no_two_bodies_touch_where_a_disc_lies_between(phantom: Phantom) -> None:
+    """Down every column of every slice, a body's number never changes without the disc's between."""
+    upper, lower = phantom.structures[:, :-1].astype(int), phantom.structures[:, 1:].astype(int)
+    touching = (upper > 0) & (lower > 0) & (upper != lower)
+    assert set(np.unique((lower - upper)[touching])) <= {-1, 1}
+
+
+def test_a_picture_that_begins_below_c2_keeps_the_number_of_its_first_body() -> None:
+    """Seed 9 shows C3 first."""
+    assert np.unique(generate(9).structures)[1] == 3

@@ -1,12 +1,12 @@
 """What goes into a mode of the engine and what comes out of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from node.segment.ensemble import Classes
+from node.segment.layers import Layers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -19,11 +19,18 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:
-    """Classes on the image's grid, `(slices, rows, columns)` uint8: the ensemble's, and each member's own.
+    """The ensemble's answer on the image's grid; outside the layers' box all is background, without a doubt.
 
-    `members` is empty where there is one member only. `fallbacks`: what was given up on the way.
+    `layers`, in this order: the ensemble's classes; of every class but background its probability, 255 = 1; the classes
+    of each member that `opinions` names. `fallbacks`: what was given up on the way.
     """
 
-    classes: Classes
-    members: Sequence[Classes]
+    layers: Layers
+    opinions: tuple[str, ...]
     fallbacks: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> Classes:
+        """The ensemble's classes, `(slices, rows, columns)`."""
+        classes: Classes = replace(self.layers, voxels=self.layers.voxels[:1]).unpacked()[0]
+        return classes

@@ -21,11 +21,10 @@ from node.domain.geometry import Grid, Volume, turn
 from node.domain.product import MODEL_NAME
 from node.errors import EngineError, ImageRefused
 from node.segment.bundle import Bundle
-from node.segment.ensemble import agreement
 from node.segment.nnunet import selftest
 from node.segment.nnunet.answer import Image
 from node.segment.nnunet.fast import Fast
-from node.segment.nnunet.profile import Profile, backends, check_fast, decide, load_fast, load_reference
+from node.segment.nnunet.profile import Profile, backends, check_fast, check_labels, decide, load_fast, load_reference
 from node.segment.nnunet.reference import Reference
 from node.segment.nnunet.selftest import SelfTest
 from node.segment.nnunet.stages import Stages
@@ -115,12 +114,14 @@ class NnunetEngine:
             if not (self._on_cuda and self._settings.cpu_fallback):
                 raise EngineError("the device has too little memory for one tile") from error
             return self._on_the_cpu(prepared)
-        _, turned_grid = turn(prepared.voxels, prepared.grid, self._bundle.orientation)
-        back, _ = turn(answer.classes, turned_grid, prepared.grid.orientation())
+        with prepared.stages.stage("combine"):
+            volumes = answer.layers.turned(self._bundle.orientation, prepared.grid.orientation()).unpacked()
+        heads = len(volumes) - len(answer.opinions)
         return Segmentation(
-            classes=back.astype(np.uint8, copy=False),
+            classes=volumes[0],
             meanings=self._bundle.labels,
-            member_agreement=agreement(answer.members, self._bundle.labels),
+            probabilities={kind: volumes[label] for label, kind in self._bundle.labels.items()},
+            opinions=dict(zip(answer.opinions, volumes[heads:], strict=True)),
             algorithm=self._algorithm,
             run=self._run(prepared.stages, answer.fallbacks),
         )
@@ -169,6 +170,7 @@ class NnunetEngine:
 def _loaded(bundle: Bundle, settings: ModelSettings, device: str) -> tuple[Profile, Reference | Fast, SelfTest | None]:
     """Load the networks in their mode; of several backends take the first that passes the self-test."""
     profile = decide(bundle, settings, device)
+    check_labels(profile, bundle.labels)
     if settings.mode == "reference":
         return profile, load_reference(profile), None
     check_fast(profile)

@@ -13,15 +13,17 @@ import numpy as np
 import torch
 
 from node.errors import ModelRefused
-from node.segment.ensemble import Classes
+from node.segment.layers import Box, Layers
 from node.segment.nnunet.answer import Answer, Image
 from node.segment.nnunet.network import Plan
-from node.segment.nnunet.preprocessing import Box, Preparation, Ready
+from node.segment.nnunet.opinions import carried, opinions, running_maximum
+from node.segment.nnunet.preprocessing import Preparation, Ready
 from node.segment.nnunet.resampling import FUNCTION, Line, interpolate, line, way
 from node.segment.nnunet.stages import Stages
 from node.segment.nnunet.windows import Forward, Window, logits
 
-#: How far background must lead, in logits, to be sure: far more than float16 and the members' mean can take away.
+#: How far background must lead, in logits, to be sure: far more than float16 and the members' mean can take away. What
+#: is left to all other classes there, 1 / (1 + e) at most, is not told: probabilities are 0 outside the box.
 _LEAD = 1.0
 _LEAD_PER_LOGIT = 1 / 256
 
@@ -31,6 +33,8 @@ class FastMember:
     """One configuration: its plan, one forward pass a fold, and how many tiles it may be given at a time."""
 
     plan: Plan
+    #: The folds, such as "2d fold 0".
+    names: Sequence[str]
     window: Window
     forwards: Sequence[Forward]
     batch: int
@@ -39,9 +43,13 @@ class FastMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Answered:
-    """Mean logits of one member, (classes, slices, rows, columns) float16 on its grid, and the lines back."""
+    """Mean logits of one member, (classes, slices, rows, columns) float16 on its grid, and the lines back.
+
+    `folds`: the classes of each fold, uint8 (slices, rows, columns) on the same grid; empty where there is one fold.
+    """
 
     logits: torch.Tensor
+    folds: Sequence[torch.Tensor]
     lines: tuple[Line, Line, Line]
     ready: Ready
     plan: Plan
@@ -67,10 +75,10 @@ class Fast:
         with stages.stage("windows"):
             answered = [_answered(member, ready, stages) for member, ready in zip(self._members, prepared, strict=True)]
         with stages.stage("combine"):
-            combined, single = _combine(answered)
+            layers = _combine(answered)
         return Answer(
-            classes=combined,
-            members=single if len(single) > 1 else [],
+            layers=layers,
+            opinions=opinions([(member.plan.name, member.names) for member in self._members]),
             fallbacks=tuple(note for member in self._members for note in member.notes),
         )
 
@@ -86,7 +94,7 @@ def check_supported(plan: Plan) -> None:
 
 
 def _answered(member: FastMember, ready: Ready, stages: Stages) -> _Answered:
-    mean = _mean_over_folds(member, ready, stages)
+    mean, folds = _mean_over_folds(member, ready, stages)
     crop = ready.crop
     how = way(
         ready.spacing_mm, crop.spacing_mm, member.plan.configuration.configuration["resampling_fn_probabilities_kwargs"]
@@ -97,17 +105,21 @@ def _answered(member: FastMember, ready: Ready, stages: Stages) -> _Answered:
     first, second, third = (
         line(small, large, 0 if axis == how.through else how.order) for axis, (small, large) in enumerate(sizes)
     )
-    return _Answered(logits=mean, lines=(first, second, third), ready=ready, plan=member.plan)
+    return _Answered(logits=mean, folds=folds, lines=(first, second, third), ready=ready, plan=member.plan)
 
 
-def _mean_over_folds(member: FastMember, ready: Ready, stages: Stages) -> torch.Tensor:
+def _mean_over_folds(member: FastMember, ready: Ready, stages: Stages) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    """Return the mean logits, and the classes of each fold where there are several."""
     total: torch.Tensor | None = None
+    folds = []
     for forward in member.forwards:
         found = _with_room(member, forward, ready, stages)
+        if len(member.forwards) > 1:
+            folds.append(running_maximum(found))
         total = found if total is None else total.add_(found)
     if total is None:
         raise ValueError("a member without folds")
-    return total if len(member.forwards) == 1 else total.div_(len(member.forwards))
+    return total if len(member.forwards) == 1 else total.div_(len(member.forwards)), folds
 
 
 def _with_room(member: FastMember, forward: Forward, ready: Ready, stages: Stages) -> torch.Tensor:
@@ -128,29 +140,49 @@ def _with_room(member: FastMember, forward: Forward, ready: Ready, stages: Stage
             torch.cuda.empty_cache()
 
 
-def _combine(answered: Sequence[_Answered]) -> tuple[Classes, list[Classes]]:
-    """Return the ensemble's classes and each member's own, on the image's grid (slices, rows, columns) uint8."""
-    back = answered[0].plan.plans.transpose_backward
-    whole = tuple(answered[0].ready.crop.whole[axis] for axis in back)
-    combined, *single = (np.zeros(whole, dtype=np.uint8) for _ in range(len(answered) + 1))
-    box = _union([_reach(member) for member in answered])
-    if box is None:
-        return combined, single
+def _combine(answered: Sequence[_Answered]) -> Layers:
+    """Return the layers of the answer on the image's grid."""
+    first = answered[0]
+    slices, rows, columns = (first.ready.crop.whole[axis] for axis in first.plan.plans.transpose_backward)
+    box = _union([_reach(member) for member in answered]) or (slice(0, 0),) * 3
+    stack = _stack(answered, box).cpu().numpy()
+    return Layers(voxels=stack, corner=(box[0].start, box[1].start, box[2].start), whole=(slices, rows, columns))
+
+
+def _stack(answered: Sequence[_Answered], box: Box) -> torch.Tensor:
+    """Return the layers of the answer within `box` of the image, uint8 (layers, slices, rows, columns)."""
+    heads = len(answered[0].logits)
+    folds = [(member, fold) for member in answered for fold in member.folds]
+    compared = len(answered) if len(answered) > 1 else 0
+    sizes = [side.stop - side.start for side in box]
+    device = answered[0].logits.device
+    stack = torch.empty((heads + compared + len(folds), *sizes), dtype=torch.uint8, device=device)
+    if not stack.numel():
+        return stack
     total: torch.Tensor | None = None
-    for member, own in zip(answered, single, strict=True):
+    for number, member in enumerate(answered):
         shares = _shares(member, box)
-        own[box] = running_maximum(shares).cpu().numpy()
+        if compared:
+            stack[heads + number] = running_maximum(shares)
         total = shares if total is None else total.add_(shares)
     if total is not None:
-        combined[box] = running_maximum(total.div_(len(answered))).cpu().numpy()
-    return combined, single
+        total.div_(len(answered))
+        stack[0] = running_maximum(total)
+        stack[1:heads] = total[1:].mul_(255).add_(0.5)  # float to uint8 cuts off what is behind the point
+    for number, (member, fold) in enumerate(folds, start=heads + compared):
+        whole = carried(fold, member.ready.crop.shape, _within_crop(member, box))
+        stack[number] = whole.permute(*member.plan.plans.transpose_backward)
+    return stack
 
 
 def _reach(member: _Answered) -> Box | None:
     """Return the box in the image, (slices, rows, columns), outside of which this member is sure of background."""
     background = member.logits[0].float()
     others = torch.logsumexp(member.logits[1:].float(), dim=0)
-    active = (background - others <= _LEAD + _LEAD_PER_LOGIT * background.abs()).cpu().numpy()
+    unsure = background - others <= _LEAD + _LEAD_PER_LOGIT * background.abs()
+    for fold in member.folds:
+        unsure |= fold > 0  # for the comparison alone: the mean may be sure where one fold errs
+    active = unsure.cpu().numpy()
     ranges = []
     for axis, (along, crop) in enumerate(zip(member.lines, member.ready.crop.box, strict=True)):
         start, stop = along.reach(np.asarray(active.any(axis=tuple({0, 1, 2} - {axis}))))
@@ -173,20 +205,16 @@ def _union(boxes: Sequence[Box | None]) -> Box | None:
 
 def _shares(member: _Answered, box: Box) -> torch.Tensor:
     """Return the softmax of a member within `box` of the image, (classes, slices, rows, columns) float32."""
-    crop = member.ready.crop
-    parts = []
-    for axis, (along, whole) in enumerate(zip(member.lines, crop.box, strict=True)):
-        wanted = box[member.plan.plans.transpose_forward[axis]]
-        parts.append(along.part(wanted.start - whole.start, wanted.stop - whole.start))
+    wanted = _within_crop(member, box)
+    parts = [along.part(part.start, part.stop) for along, part in zip(member.lines, wanted, strict=True)]
     found = torch.softmax(interpolate(member.logits, parts).float(), dim=0)
     return found.permute(0, *(axis + 1 for axis in member.plan.plans.transpose_backward))
 
 
-def running_maximum(shares: torch.Tensor) -> torch.Tensor:
-    """Return the class with the largest share, uint8, of `(classes, ...)`; ties go to the lowest class."""
-    best = shares[0].clone()
-    classes = torch.zeros_like(best, dtype=torch.uint8)
-    for number, share in enumerate(shares[1:], start=1):
-        classes.masked_fill_(share > best, number)
-        torch.maximum(best, share, out=best)
-    return classes
+def _within_crop(member: _Answered, box: Box) -> Sequence[slice]:
+    """Return where `box` of the image lies in a member's crop, its axes in the order of the plans."""
+    ordered = [box[axis] for axis in member.plan.plans.transpose_forward]
+    return [
+        slice(part.start - whole.start, part.stop - whole.start)
+        for part, whole in zip(ordered, member.ready.crop.box, strict=True)
+    ]

@@ -14,11 +14,10 @@ from nnunetv2.preprocessing.normalization import default_normalization_schemes
 from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
 from numpy.typing import NDArray
 
+from node.segment.layers import Box
 from node.segment.nnunet.answer import Image
 from node.segment.nnunet.network import Plan
 from node.segment.nnunet.resampling import Shape, Spacing, Way, pick, resize, way
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

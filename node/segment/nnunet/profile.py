@@ -1,17 +1,18 @@
 """What of a bundle runs, and on what: settings and machine in, a decided profile out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from node.errors import SettingsError
+from node.domain.anatomy import StructureKind
+from node.errors import BundleError, SettingsError
 from node.segment.bundle import Bundle, Member
 from node.segment.nnunet.fast import Fast, FastMember, check_supported
 from node.segment.nnunet.forwards import has_openvino, openvino_forward, torch_forward
 from node.segment.nnunet.network import Plan, load_networks, read_plan
-from node.segment.nnunet.reference import Reference
+from node.segment.nnunet.reference import Reference, ReferenceMember
 from node.segment.nnunet.windows import Forward, Window
 from node.settings import ModelSettings
 
@@ -70,9 +71,24 @@ def backends(settings: ModelSettings) -> list[str]:
 def load_reference(profile: Profile) -> Reference:
     """Load the profile's networks behind nnU-Net's own functions. Raises BundleError."""
     return Reference(
-        [(plan, load_networks(member, plan), _axes(profile, member)) for member, plan in _plans(profile)],
+        [
+            ReferenceMember(
+                plan=plan,
+                names=member.names,
+                networks=load_networks(member, plan),
+                mirror_axes=_axes(profile, member),
+            )
+            for member, plan in _plans(profile)
+        ],
         profile.device,
     )
+
+
+def check_labels(profile: Profile, labels: Mapping[int, StructureKind]) -> None:
+    """Raises BundleError when the bundle gives a meaning to a class that its networks do not have."""
+    for member, plan in _plans(profile):
+        if max(labels) >= plan.heads:
+            raise BundleError(f"{member.configuration} tells {plan.heads - 1} classes apart, none is {max(labels)}")
 
 
 def check_fast(profile: Profile) -> None:
@@ -98,6 +114,7 @@ def _fast_member(profile: Profile, member: Member, plan: Plan) -> FastMember:
     on_cpu = profile.device.type == "cpu"
     return FastMember(
         plan=plan,
+        names=member.names,
         window=Window(patch=plan.patch_size, heads=plan.heads, mirror_axes=_axes(profile, member)),
         forwards=[_forward(profile, network, plan.patch_size) for network in load_networks(member, plan)],
         batch=1 if on_cpu else _CUDA_BATCH[len(plan.patch_size)],

@@ -12,9 +12,10 @@ import numpy as np
 
 from node.domain.anatomy import StructureKind
 from node.domain.geometry import Grid, turn
+from node.domain.overlap import dice
 from node.errors import SelfTestFailed
 from node.segment.bundle import Bundle
-from node.segment.ensemble import Classes, agreement
+from node.segment.ensemble import Classes
 from node.segment.nnunet.answer import Image
 from node.segment.nnunet.fast import Fast
 from node.segment.nnunet.reference import Reference
@@ -57,7 +58,7 @@ def hold_against(official: Classes, fast: Fast, bundle: Bundle) -> SelfTest:
     found = fast.answer(fast.prepare(image, stages), stages).classes
     return SelfTest(
         ppm=1e6 * float(np.count_nonzero(found != official)) / official.size,
-        dice=agreement([found, official], bundle.labels),
+        dice={kind: dice(found == label, official == label) for label, kind in bundle.labels.items()},
     )
 
 

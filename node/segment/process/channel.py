@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.errors import EngineError
-from node.segment.process.messages import Answer, Case, Message, array_bytes, parse
+from node.segment.process.messages import Answer, Case, Message, array_shape, parse, whole_bytes
 
 _LENGTH = struct.Struct("!I")
 _LARGEST_HEADER = 1 << 20
@@ -45,9 +45,9 @@ class Channel:
         message = parse(self._exactly(length))
         if not isinstance(message, Case | Answer):
             return message, None
-        if array_bytes(message) > LARGEST_ARRAY:
+        if whole_bytes(message) > LARGEST_ARRAY:
             raise EngineError("the engine's process and the node do not understand each other")
-        array = np.empty(message.shape, dtype=message.dtype)
+        array = np.empty(array_shape(message), dtype=message.dtype)
         self._fill(_as_bytes(array))
         return message, array
 

@@ -132,7 +132,7 @@ def _answer(engine: Engine, channel: Channel, prepared: Prepared) -> bool:
             error = _known(caught)
     try:
         if found is not None:
-            channel.send(Answer.of(number, found), found.classes)
+            channel.send(*Answer.of(number, found))
             return True
         failed = error or EngineError("no answer")
         # A failed kernel leaves a CUDA context in which nothing works any more. What may not be tried again is the

@@ -10,7 +10,7 @@ from node.domain.findings import Segmentation
 from node.domain.geometry import Volume
 from node.errors import ImageRefused
 from node.segment.process.channel import LARGEST_ARRAY
-from node.segment.process.messages import Case, array_bytes
+from node.segment.process.messages import Case, whole_bytes
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -35,6 +35,6 @@ class Job:
             shape=volume.grid.shape,
             affine=volume.grid.affine.tolist(),
         )
-        if array_bytes(case) > LARGEST_ARRAY:
+        if whole_bytes(case) > LARGEST_ARRAY:
             raise ImageRefused(f"a volume of {volume.grid.shape} voxels is too large to be segmented")
         return cls(case=case, voxels=volume.voxels)

@@ -6,21 +6,26 @@ other side could run as code crosses, and nothing of a patient but voxels on a g
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from node import errors
 from node.domain.anatomy import StructureKind
 from node.domain.findings import Algorithm, Run, Segmentation
 from node.domain.geometry import Grid
 from node.errors import EngineError, NodeError
+from node.segment.layers import Layers, packed
 from node.settings import ModelSettings
 
-Length = Annotated[int, Field(ge=1, le=1 << 16)]
+_LARGEST_LENGTH = 1 << 16
+Length = Annotated[int, Field(ge=1, le=_LARGEST_LENGTH)]
 Shape = tuple[Length, Length, Length]
+#: A part of a length, which may be none of it.
+Part = Annotated[int, Field(ge=0, le=_LARGEST_LENGTH)]
+Parts = tuple[Part, Part, Part]
 Row = tuple[float, float, float, float]
 
 
@@ -75,35 +80,70 @@ class Begun(_Message):
 
 
 class Answer(_Message):
-    """From the child: a segmentation. Its classes `(slices, rows, columns)` follow."""
+    """From the child: a segmentation.
+
+    Its layers follow, `(layers, slices, rows, columns)`: the classes, the probabilities of `kinds`, the opinions. One
+    box of each crosses, `size` voxels from `corner` on; outside of it all are zero.
+    """
 
     what: Literal["answer"] = "answer"
     number: int
     dtype: Literal["uint8"] = "uint8"
+    #: Of the whole volume.
     shape: Shape
+    corner: Parts
+    size: Parts
+    kinds: tuple[StructureKind, ...]
+    opinions: tuple[str, ...]
     meanings: dict[int, StructureKind]
-    member_agreement: dict[StructureKind, float | None]
     algorithm: Algorithm
     run: Run
 
+    @model_validator(mode="after")
+    def _lies_within_the_volume(self) -> Self:
+        if any(start + size > whole for start, size, whole in zip(self.corner, self.size, self.shape, strict=True)):
+            raise ValueError("the box reaches beyond the volume")
+        return self
+
+    @model_validator(mode="after")
+    def _names_each_layer_once(self) -> Self:
+        if len(set(self.kinds)) < len(self.kinds) or len(set(self.opinions)) < len(self.opinions):
+            raise ValueError("two layers have one name")
+        return self
+
     @classmethod
-    def of(cls, number: int, found: Segmentation) -> "Answer":
-        """Return what is said of `found`; `found.classes` is its array."""
-        return cls(
+    def of(cls, number: int, found: Segmentation) -> "tuple[Answer, NDArray[np.uint8]]":
+        """Return what is said of `found`, and the layers that follow it."""
+        layers = packed([found.classes, *found.probabilities.values(), *found.opinions.values()])
+        _, *size = layers.voxels.shape
+        said = cls(
             number=number,
-            shape=found.classes.shape,
+            shape=layers.whole,
+            corner=layers.corner,
+            size=(size[0], size[1], size[2]),
+            kinds=tuple(found.probabilities),
+            opinions=tuple(found.opinions),
             meanings=dict(found.meanings),
-            member_agreement=dict(found.member_agreement),
             algorithm=found.algorithm,
             run=found.run,
         )
+        return said, layers.voxels
 
-    def segmentation(self, classes: NDArray[np.generic]) -> Segmentation:
-        """Return the segmentation that this is said of."""
+    @property
+    def layers(self) -> int:
+        """How many volumes it is about."""
+        return 1 + len(self.kinds) + len(self.opinions)
+
+    def segmentation(self, voxels: NDArray[np.generic]) -> Segmentation:
+        """Return the segmentation that this is said of; `voxels` are its layers, in the boxes that crossed."""
+        layers = Layers(voxels=voxels.astype(np.uint8, copy=False), corner=self.corner, whole=self.shape)
+        volumes = layers.unpacked()
+        heads = 1 + len(self.kinds)
         return Segmentation(
-            classes=classes.astype(np.uint8, copy=False),
+            classes=volumes[0],
             meanings=self.meanings,
-            member_agreement=self.member_agreement,
+            probabilities=dict(zip(self.kinds, volumes[1:heads], strict=True)),
+            opinions=dict(zip(self.opinions, volumes[heads:], strict=True)),
             algorithm=self.algorithm,
             run=self.run,
         )
@@ -149,8 +189,12 @@ def parse(header: bytes) -> Message:
         raise EngineError("the engine's process and the node do not understand each other") from error
 
 
-def array_bytes(message: Message) -> int:
-    """Return the size of the array that follows a message; 0 where none does."""
-    if isinstance(message, Case | Answer):
-        return math.prod(message.shape) * np.dtype(message.dtype).itemsize
-    return 0
+def array_shape(message: Case | Answer) -> tuple[int, ...]:
+    """Return the shape of the array that follows a message."""
+    return message.shape if isinstance(message, Case) else (message.layers, *message.size)
+
+
+def whole_bytes(message: Case | Answer) -> int:
+    """Return how many bytes the volumes of a message take, all that is not sent of them included."""
+    count = 1 if isinstance(message, Case) else message.layers
+    return count * math.prod(message.shape) * np.dtype(message.dtype).itemsize

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from node.domain.findings import Segmentation
 from node.errors import EngineDied, EngineTimeout, NodeError, unexpected
 from node.log import get_logger
+from node.segment.process.channel import Array
 from node.segment.process.handle import Close, Ended, EngineProcess, Event, Said
 from node.segment.process.job import Job
 from node.segment.process.line import Line
@@ -95,12 +96,12 @@ class Place:
         end: NodeError = EngineDied("the engine's process was given up")
         try:
             ready = self._loaded(process)
+            self._line.open(process)  # before anybody hears that this place is ready
             if not self.first.done():
                 # A device that is lost later must not be replaced by a slower one in silence.
                 self._start = self._start.model_copy(update={"device": ready.device})
                 self.first.set_result(ready)
             get_logger().info("engine ready", device=ready.device, pid=process.pid, seconds=ready.seconds)
-            self._line.open(process)
             end = self._answer(process)
             if not self._closing.is_set():
                 get_logger().warning("engine ended", device=ready.device, pid=process.pid, code=end.code, text=str(end))
@@ -165,8 +166,8 @@ class Place:
         match said.message:
             case Begun(number=number):
                 return self._begin(process, number)
-            case Answer(number=number) as answer if said.array is not None:
-                return self._settle(process, number, answer.segmentation(said.array))
+            case Answer() as answer if said.array is not None:
+                return self._take(process, answer, said.array)
             case Failure(number=int(number)) as failure if not failure.ends:
                 return self._settle(process, number, failure.error())
             case Failure() as failure:
@@ -192,6 +193,13 @@ class Place:
             return EngineDied("the engine began with a case that it was not given")
         job.begun = True
         return None
+
+    def _take(self, process: EngineProcess, answer: Answer, voxels: Array) -> NodeError | None:
+        """Unpack an answer, once it is sure that it takes no more memory than the case asks for."""
+        job = next(iter(self._line.held(process)), None)
+        if job is not None and job.case.shape != answer.shape:
+            return EngineDied("the engine answered on another grid than the case's, so it was ended")
+        return self._settle(process, answer.number, answer.segmentation(voxels))
 
     def _settle(self, process: EngineProcess, number: int, outcome: Segmentation | NodeError) -> NodeError | None:
         """Give the running case its outcome."""

@@ -1,38 +1,19 @@
-"""Coded concepts (PS3.16), each with where it was looked up.
-
-"CID" and "TID" name context groups and templates of PS3.16. Unless said otherwise a code stands in the DICOM Content
-Mapping Resource.
-"""
+"""The frame of a report and of a segmentation: templates of PS3.16 and purposes of reference."""
 
 from typing import Final
 
 from pydicom.sr.coding import Code
 
-#: CID 7150 Segmentation Property Categories.
-ANATOMICAL_STRUCTURE: Final = Code("91723000", "SCT", "Anatomical Structure")
-
-#: Body of any vertebra, without the posterior elements. Not in a context group of PS3.16, whose CID 7603 codes mean
-#: whole vertebrae. Seen as "Structure of body of vertebra (body structure)" in HL7 FHIR mCODE's Radiotherapy Treatment
-#: Location value set (from AAPM TG-263) and as "Vertebral body" in TotalSegmentator's SNOMED table.
-VERTEBRAL_BODY: Final = Code("3572006", "SCT", "Vertebral body")
-
-#: Any intervertebral disc; CID 7604 holds named discs only. From the Foundational Model of Anatomy, a scheme of PS3.16
-#: table 8-1: FMA 10446 is "Intervertebral disk" in BodyParts3D 4.3 and in the cross-reference of UBERON:0001066.
-#: The SNOMED CT code that circulates for it could not be traced to a dependable public source.
-INTERVERTEBRAL_DISC: Final = Code("10446", "FMA", "Intervertebral disk")
-
-#: CID 4031 Common Anatomic Regions.
-CERVICAL_SPINE: Final = Code("122494005", "SCT", "Cervical spine")
-
-#: CID 7472; CID 7474; CID 7464; UCUM.
-VOLUME: Final = Code("118565006", "SCT", "Volume")
-SUM_OF_SEGMENTED_VOXEL_VOLUMES: Final = Code("126030", "DCM", "Sum of segmented voxel volumes")
-TOTAL: Final = Code("255619001", "SCT", "Total")
-MM3: Final = Code("mm3", "UCUM", "cubic millimeter")
-
 #: CID 7162 Surface Processing/Algorithm Family; CID 7005 Contributing Equipment Purposes of Reference.
 ARTIFICIAL_INTELLIGENCE: Final = Code("123110", "DCM", "Artificial Intelligence")
+ACQUISITION_EQUIPMENT: Final = Code("109101", "DCM", "Acquisition Equipment")
 PROCESSING_EQUIPMENT: Final = Code("109102", "DCM", "Processing Equipment")
+
+#: CID 7203 Image Derivation; CID 7202 Source Image Purposes of Reference.
+SEGMENTATION: Final = Code("113076", "DCM", "Segmentation")
+#: What is in no segment of a label map, whose pixels hold Pixel Padding Value.
+BACKGROUND: Final = Code("125040", "DCM", "Background")
+SOURCE_IMAGE_FOR_PROCESSING: Final = Code("121322", "DCM", "Source image for image processing operation")
 
 #: CID 100 Quantitative Diagnostic Imaging Procedures.
 MRI_UNSPECIFIED_BODY_REGION: Final = Code("25056-3", "LN", "MRI unspecified body region")

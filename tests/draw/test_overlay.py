@@ -1,16 +1,17 @@
 """The picture: upright, face to the left, structures in their colours."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from oracle import ALGORITHM, RUN
+from findings_by_hand import C4, NAMELESS, findings
 from PIL import Image
 
-from node.deliver.overlay import overlay_png
 from node.domain.anatomy import StructureKind
-from node.domain.findings import Findings, Quality, Structure
+from node.domain.findings import Findings, Structure
 from node.domain.geometry import Grid, Volume, turn
+from node.draw.overlay import overlay_png
 
 #: Slices to the left, rows to the feet, columns to the back; 64 x 32 mm in plane.
 SAGITTAL = np.array([[4.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
@@ -23,19 +24,8 @@ def volume(voxels: np.ndarray, orientation: str = "LIP") -> Volume:
     return Volume(grid=grid, voxels=voxels, sources=(), acquired_in_3d=False)
 
 
-def findings(labels: np.ndarray, *structures: Structure) -> Findings:
-    return Findings(
-        labels=labels.astype(np.uint16),
-        structures=structures,
-        class_volume_mm3={},
-        quality=Quality(member_agreement={}, specks_mm3=0.0),
-        algorithm=ALGORITHM,
-        run=RUN,
-    )
-
-
-def structure(label: int, kind: StructureKind = StructureKind.VERTEBRAL_BODY, ordinal: int = 1) -> Structure:
-    return Structure(label=label, kind=kind, ordinal=ordinal, level=None, volume_mm3=1.0, centroid_lps_mm=(0, 0, 0))
+def structure(label: int, kind: StructureKind = StructureKind.VERTEBRAL_BODY) -> Structure:
+    return replace(NAMELESS, label=label, kind=kind)
 
 
 def drawn(item: Volume, found: Findings) -> np.ndarray:
@@ -103,6 +93,22 @@ def test_a_volume_where_nothing_was_found_shows_its_middle(slices):
     item = volume(np.zeros((slices, 64, 32), np.int16))
     sheet = drawn(item, findings(np.zeros(item.grid.shape)))
     assert sheet.shape == (1304, 8 + min(slices, 3) * 328, 3)
+
+
+def test_the_name_of_a_level_stands_in_front_of_its_structure_and_not_on_the_plain_image():
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[3, 20:30, 16:24] = 1
+    voxels = np.zeros(SHAPE, np.int16)
+    voxels[:, 60:] = 100
+    item = volume(voxels)
+    named, nameless = (drawn(item, findings(labels, who)) for who in (C4, structure(1)))
+    bare = drawn(item, findings(labels))
+    written = np.argwhere((tile(named, 1, 1) != tile(bare, 1, 1)).any(axis=-1))
+    front = written[written[:, 1] < 158]
+    assert front[:, 0].mean() == pytest.approx(250, abs=4)
+    assert 120 < front[:, 1].min() < front[:, 1].max() < 158
+    assert (tile(named, 0, 1) == tile(bare, 0, 1)).all()
+    assert (tile(named, 1, 1)[:, :158] != tile(nameless, 1, 1)[:, :158]).any()
 
 
 def test_pixels_are_made_square():

@@ -1,0 +1,91 @@
+"""How far a result can be trusted: evidence, objections, and the worst of them as the verdict."""
+
+from collections.abc import Iterator
+
+from node.domain.anatomy import REPORTED_BODIES, REPORTED_DISCS, VERTEBRAE, StructureKind, listed
+from node.domain.findings import Doubt, Objection, Presence, Quality, Segmentation, Structure, Verdict
+from node.domain.geometry import Volume
+from node.measure import agreement, picture_quality, plausibility
+from node.measure.result import NOUNS, Result, called
+
+#: Most that specks may have of what was kept. A neck's structures hold about 50,000 mm3: two in a hundred are a disc.
+MOST_SPECKS = 0.02
+
+#: From the best to the worst.
+_SEVERITY = (Verdict.GOOD, Verdict.REVIEW, Verdict.REJECT)
+
+
+def judge(segmentation: Segmentation, volume: Volume, result: Result) -> Quality:
+    """Return how far `result`, measured in `segmentation` of `volume`, can be trusted."""
+    evidences = agreement.evidence(segmentation, result, volume.grid.spacing_mm)
+    by_kind = agreement.agreement_by_kind(segmentation)
+    objections = (
+        *_nothing(segmentation, result),
+        *agreement.objections(segmentation, result, evidences, by_kind),
+        *plausibility.objections(result),
+        *_levels(result),
+        *_view(result),
+        *_specks(result),
+        *picture_quality.objections(volume, result),
+    )
+    return Quality(
+        verdict=max((objection.verdict for objection in objections), key=_SEVERITY.index, default=Verdict.GOOD),
+        objections=objections,
+        evidence=evidences,
+        member_agreement=by_kind,
+        specks_mm3=result.specks_mm3,
+    )
+
+
+def _nothing(segmentation: Segmentation, result: Result) -> Iterator[Objection]:
+    """Each kind that the model knows is in every neck: one alone is an answer to another picture."""
+    found = {structure.kind for structure in result.structures}
+    lacking = [NOUNS[kind] for kind in StructureKind if kind in segmentation.meanings.values() and kind not in found]
+    if lacking:
+        text = f"no {' and no '.join(lacking)} was found"
+        yield Objection(doubt=Doubt.NOTHING_FOUND, verdict=Verdict.REJECT, text=text)
+
+
+def _levels(result: Result) -> Iterator[Objection]:
+    unnamed = [structure for structure in result.structures if structure.level is None]
+    if unnamed:
+        surest = max(structure.level_confidence for structure in unnamed)
+        text = f"no sure level for {_called(unnamed)} (confidence {surest:.2f} at most)"
+        labels = tuple(structure.label for structure in unnamed)
+        yield Objection(doubt=Doubt.LEVEL_UNCERTAIN, verdict=Verdict.REVIEW, text=text, labels=labels)
+
+
+def _view(result: Result) -> Iterator[Objection]:
+    """C2 to C7 whole and T1 at least in part are what a report on the neck speaks of."""
+    outside = [missing.level for missing in result.missing if missing.presence is Presence.NOT_IN_VIEW]
+    if outside:
+        text = f"not in the field of view: {listed(outside)}"
+        yield Objection(doubt=Doubt.TRUNCATED, verdict=Verdict.REVIEW, text=text)
+    cut = [structure for structure in result.structures if structure.truncated and _is_reported_whole(structure)]
+    if cut:
+        text = f"cut by the edge of the field of view: {_called(cut)}"
+        labels = tuple(structure.label for structure in cut)
+        yield Objection(doubt=Doubt.TRUNCATED, verdict=Verdict.REVIEW, text=text, labels=labels)
+
+
+def _is_reported_whole(structure: Structure) -> bool:
+    if structure.level is None:
+        return False
+    if structure.kind is StructureKind.INTERVERTEBRAL_DISC:
+        return structure.level in REPORTED_DISCS
+    first, last = REPORTED_BODIES[0].first, REPORTED_BODIES[-2].first
+    return any(
+        VERTEBRAE.index(first) <= VERTEBRAE.index(one) <= VERTEBRAE.index(last) for one in structure.level.vertebrae
+    )
+
+
+def _specks(result: Result) -> Iterator[Objection]:
+    kept = sum(structure.volume_mm3 for structure in result.structures)
+    if kept and result.specks_mm3 > MOST_SPECKS * kept:
+        part = 100 * result.specks_mm3 / kept
+        text = f"{result.specks_mm3:,.0f} mm3 in loose pieces were dropped, {part:.0f} % of what was kept"
+        yield Objection(doubt=Doubt.SPECKS, verdict=Verdict.REVIEW, text=text)
+
+
+def _called(structures: list[Structure]) -> str:
+    return ", ".join(called(structure) for structure in structures)
