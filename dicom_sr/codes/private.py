@@ -50,21 +50,6 @@ RELATIVE_T2_SIGNAL: Final = _define(
     "T2 signal relative to adjacent vertebral bodies",
     "T2 weighted signal intensity of an intervertebral disc over that of the vertebral bodies beside it; no unit.",
 )
-MEMBER_AGREEMENT: Final = _define(
-    "M006",
-    "Agreement between ensemble members",
-    "Lowest Dice coefficient between the answers of two network configurations for one structure or class, 0 to 1.",
-)
-FOLD_AGREEMENT: Final = _define(
-    "M007",
-    "Agreement between folds",
-    "Lowest Dice coefficient between the answers of two folds of one network configuration, 0 to 1.",
-)
-SEGMENTATION_ENTROPY: Final = _define(
-    "M008",
-    "Mean entropy of segmentation",
-    "Mean entropy of the ensemble's class probabilities over the voxels of a structure, 0 to 1 (all classes alike).",
-)
 
 MID_SAGITTAL_ENDPLATE_METHOD: Final = _define(
     "P001",

@@ -4,14 +4,11 @@ from typing import Final
 
 from pydicom.sr.coding import Code
 
-#: CID 7472 Volume Measurements; CID 7470 Linear Measurements; CID 7550; CID 7469 Generic Intensity and Size.
+#: CID 7472 Volume Measurements; CID 7470 Linear Measurements; CID 7550.
 VOLUME: Final = Code("118565006", "SCT", "Volume")
 HEIGHT: Final = Code("121207", "DCM", "Height")
-WIDTH: Final = Code("103355008", "SCT", "Width")
 DEPTH: Final = Code("131197000", "SCT", "Depth")
-DISTANCE: Final = Code("121206", "DCM", "Distance")
 COBB_ANGLE: Final = Code("285285000", "SCT", "Cobb angle")
-T2_SIGNAL_INTENSITY: Final = Code("110805", "DCM", "T2 Weighted MR Signal Intensity")
 
 #: CID 7474 Volume Methods.
 SUM_OF_SEGMENTED_VOXEL_VOLUMES: Final = Code("126030", "DCM", "Sum of segmented voxel volumes")
@@ -20,13 +17,6 @@ SUM_OF_SEGMENTED_VOXEL_VOLUMES: Final = Code("126030", "DCM", "Sum of segmented 
 TOTAL: Final = Code("255619001", "SCT", "Total")
 MEAN: Final = Code("373098007", "SCT", "Mean")
 MEDIAN: Final = Code("373099004", "SCT", "Median")
-STANDARD_DEVIATION: Final = Code("386136009", "SCT", "Standard Deviation")
-MINIMUM: Final = Code("255605001", "SCT", "Minimum")
-MAXIMUM: Final = Code("56851009", "SCT", "Maximum")
-
-#: CID 7465 Measurement relative to a population.
-PERCENTILE: Final = Code("121415", "DCM", "Percentile Ranking of measurement")
-Z_SCORE: Final = Code("121416", "DCM", "Z-Score of measurement")
 
 #: CID 210 Finding Site Modifiers, and values of CID 2 and CID 211. The standard takes "Middle" from the NCI Thesaurus.
 TOPOGRAPHICAL_MODIFIER: Final = Code("106233006", "SCT", "Topographical modifier")

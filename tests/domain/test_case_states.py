@@ -46,6 +46,13 @@ def test_a_queued_case_can_reach_its_ends_only_by_running(end):
 
 
 def test_an_object_has_the_sha256_of_its_bytes():
-    made = EncodedObject(kind=ObjectKind.REPORT, sop_class_uid="1.2", sop_instance_uid="1.3", content=b"abc")
+    made = EncodedObject(
+        name="seg.dcm",
+        wanted=frozenset(),
+        kind=ObjectKind.REPORT,
+        sop_class_uid="1.2",
+        sop_instance_uid="1.3",
+        content=b"abc",
+    )
     assert made.digest == hashlib.sha256(b"abc").hexdigest()
     assert made.digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
