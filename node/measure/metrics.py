@@ -1,7 +1,7 @@
 """Heights, depths, angles and signal of bodies and discs, as `node.domain.findings.Quantity` names them.
 
 All is read in the mid-sagittal section of each structure, within 4.63 mm of its centroid to the left and to the right
-(`node.measure.section`), from its outline (`node.measure.outline`): two endplates, front and back wall, and the four
+(`morphometry.section`), from its outline (`morphometry.outline`): two endplates, front and back wall, and the four
 corners where they meet. The frame is the structure's own; the midplane runs from the middle between its two front
 corners to the middle between its two back corners, as in W. Frobin et al., Clin Biomech 17:423, 2002 (cervical spine).
 What cannot be measured is left out. Of a structure that the field of view cuts nothing is measured.
@@ -26,9 +26,9 @@ Discs:
   its depth; a tenth from the ends because a disc is round there.
 - DISC_HEIGHT_INDEX, 1: mean of HEIGHT_ANTERIOR and HEIGHT_POSTERIOR over DEPTH, the ratio of H. F. Farfan (Mechanical
   Disorders of the Low Back, 1973).
-- T2_RATIO_MEAN, T2_RATIO_MEDIAN, 1: `node.measure.signal`.
+- T2_RATIO_MEAN, T2_RATIO_MEDIAN, 1: `morphometry.signal`.
 
-Pairs have SLIP, the neck LORDOSIS_COBB and LORDOSIS_POSTERIOR_TANGENT: `node.measure.alignment`.
+Pairs have SLIP, the neck LORDOSIS_COBB and LORDOSIS_POSTERIOR_TANGENT: `morphometry.alignment`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,11 +41,11 @@ from scipy.ndimage import find_objects
 from node.domain.anatomy import StructureKind
 from node.domain.findings import Measures, Pair, Quantity
 from node.domain.geometry import FloatArray, Grid, Volume
-from node.measure.alignment import lordosis, neighbours, slip_mm
-from node.measure.outline import Outline, body_outline, disc_outline
+from node.measure.morphometry.alignment import lordosis, neighbours, slip_mm
+from node.measure.morphometry.outline import Outline, body_outline, disc_outline
+from node.measure.morphometry.section import Section, section
+from node.measure.morphometry.signal import t2_ratios
 from node.measure.parts import Part
-from node.measure.section import Section, section
-from node.measure.signal import t2_ratios
 from node.measure.spine import SpineCurve
 
 #: Where a disc's anterior and posterior heights are taken, as a share of its depth from either end.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from node.domain.anatomy import REPORTED_BODIES, REPORTED_DISCS, VERTEBRAE, StructureKind, listed
 from node.domain.findings import Doubt, Objection, Presence, Quality, Segmentation, Structure, Verdict
 from node.domain.geometry import Volume
-from node.measure import agreement, picture_quality, plausibility
+from node.measure.doubts import agreement, picture, plausibility
 from node.measure.result import NOUNS, Result, called
 
 #: Most that specks may have of what was kept. A neck's structures hold about 50,000 mm3: two in a hundred are a disc.
@@ -26,7 +26,7 @@ def judge(segmentation: Segmentation, volume: Volume, result: Result) -> Quality
         *_levels(result),
         *_view(result),
         *_specks(result),
-        *picture_quality.objections(volume, result),
+        *picture.objections(volume, result),
     )
     return Quality(
         verdict=max((objection.verdict for objection in objections), key=_SEVERITY.index, default=Verdict.GOOD),

@@ -18,9 +18,9 @@ from node.domain.findings import (
     Verdict,
 )
 from node.domain.geometry import Grid, Volume
-from node.measure.agreement import agreement_by_kind, mean_entropy
-from node.measure.picture_quality import ghost, signal_to_noise
-from node.measure.plausibility import distances_mm
+from node.measure.doubts.agreement import agreement_by_kind, mean_entropy
+from node.measure.doubts.picture import ghost, signal_to_noise
+from node.measure.doubts.plausibility import distances_mm
 from node.measure.quality import judge
 from node.measure.result import Result
 

@@ -275,8 +275,9 @@ def test_the_real_engine_answers_in_its_process_as_it_does_in_this_one(monkeypat
     given = Volume(grid=phantom.grid, voxels=phantom.image, sources=(), acquired_in_3d=False)
     bundle = load_bundle(STARTER)
     shorten_self_test(monkeypatch)
-    here = NnunetEngine(bundle, ModelSettings(), "cpu")
-    with EnginePool(bundle, ModelSettings(device="cpu")) as pool:
+    settings = ModelSettings.model_validate({"device": "cpu", "cpu": {"backend": "torch"}})
+    here = NnunetEngine(bundle, settings, "cpu")
+    with EnginePool(bundle, settings) as pool:
         there = pool.segment(given)
         with pytest.raises(EngineError, match="no signal"):
             pool.segment(replace(volume(1), voxels=np.zeros((2, 3, 4), np.int16)))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from node.domain.geometry import FloatArray
-from node.measure.edge import LINE, PARABOLA, Edge, across, fitted, flat
-from node.measure.section import Border, Section
+from node.measure.morphometry.edge import LINE, PARABOLA, Edge, across, fitted, flat
+from node.measure.morphometry.section import Border, Section
 
 #: Share of an endplate's or a wall's length at either end that is left out of its fit: corners are round or lipped.
 _PLATE_MARGIN = 0.1

@@ -8,7 +8,7 @@ import numpy as np
 from node.domain.anatomy import VERTEBRAE, StructureKind
 from node.domain.findings import Measures, Quantity
 from node.domain.geometry import FloatArray
-from node.measure.outline import Outline
+from node.measure.morphometry.outline import Outline
 from node.measure.parts import Part
 
 

@@ -6,7 +6,7 @@ from scipy.ndimage import binary_erosion
 
 from node.domain.findings import Measures, Quantity
 from node.domain.geometry import FloatArray, Volume
-from node.measure.section import Section
+from node.measure.morphometry.section import Section
 
 #: Width of the rim left out, in the sagittal plane: voxels there are part something else, and a body's is cortex.
 _RIM_MM = 0.8
@@ -21,7 +21,7 @@ def t2_ratios(disc: Section, above: Section | None, below: Section | None, volum
 
     Mean (median) of the disc's voxels, over the mean of the two means (medians) of its neighbours' voxels within 20 mm
     of the disc's middle: the upper and the lower body weigh alike, so that a coil's fall-off, which is nearly a
-    straight line over a segment, cancels. All in the mid-sagittal region (`node.measure.section`) and without a rim of
+    straight line over a segment, cancels. All in the mid-sagittal region (`section`) and without a rim of
     0.8 mm, one voxel at least; a disc so thin that nothing is left keeps all but its outermost voxels, and without
     those has no ratio. Nor has a disc that lacks a neighbour: one neighbour alone would be nearer to or farther from
     the coil.

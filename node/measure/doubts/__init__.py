@@ -1,0 +1,1 @@
+"""What can speak against a result, one kind of doubt a module."""
