@@ -14,7 +14,7 @@ _TERA = 1e12
 def rows(document: Json) -> list[Row]:
     """Return the figures of one run: what it is, and its value in words."""
     found: list[Row] = []
-    for name, render in (("r1", _r1), ("r2", _r2), ("r3", _r3), ("memory", _memory)):
+    for name, render in (("r1", _r1), ("r2", _r2), ("r3", _r3), ("results", _results), ("memory", _memory)):
         if name in document:
             found.extend(render(document[name]))
     return found
@@ -102,6 +102,11 @@ def _r3(found: Json) -> Iterable[Row]:
             f"{work['parameters'] / 1e6:.1f} M parameters, {work['flops_a_forward'] / 1e9:.0f} GFLOP a forward, "
             f"{work['tiles']} tiles x {work['mirrors']} mirrors x {work['folds']} folds",
         )
+
+
+def _results(found: Json) -> Iterable[Row]:
+    yield "CPU time of measuring", f"{_seconds(found['measure_cpu_s'])}; {found['structures']} structures"
+    yield "CPU time of SEG and SR, read back", _seconds(found["encode_cpu_s"])
 
 
 def _memory(found: Json) -> Iterable[Row]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from node import bootstrap
-from node.bench import against_official, arithmetic, end_to_end, long_run
+from node.bench import against_official, arithmetic, end_to_end, long_run, results
 from node.bench.engine import elsewhere
 from node.bench.fullsize import write_full_size_bundle
 from node.bench.machine import describe_machine
@@ -20,7 +20,7 @@ from node.settings import STARTER_BUNDLE, CpuSettings, ModelSettings
 #: Untrained networks decide by a hair everywhere: how far they differ is told, and stops nothing.
 _ANY_PPM = 1e6
 
-PARTS = ("r1", "r2", "r3", "memory")
+PARTS = ("r1", "r2", "r3", "results", "memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,8 @@ def run_bench(options: Options, step: Callable[[str], None]) -> dict[str, Any]:
         if "r3" in options.parts:
             known = document.get("r1", {}).get("engine", {}).get("stages_s", {}).get("network", {}).get("values")
             document["r3"] = arithmetic.measure(subject, known or arithmetic.network_seconds(subject))
+        if "results" in options.parts:
+            document["results"] = results.measure(subject)
         if "memory" in options.parts:
             document["memory"] = long_run.measure(subject, options.cases)
     return document

@@ -11,7 +11,7 @@ from node.cli.options import ERRORS, AsJson
 from node.errors import EngineError, InputError
 from node.settings import STARTER_BUNDLE
 
-_ALL = "r1,r2,r3,memory"
+_ALL = "r1,r2,r3,results,memory"
 
 
 def bench(  # noqa: PLR0913, PLR0917 - one parameter an option

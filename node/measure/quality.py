@@ -11,6 +11,9 @@ from node.measure.result import NOUNS, Result, called
 #: Most that specks may have of what was kept. A neck's structures hold about 50,000 mm3: two in a hundred are a disc.
 MOST_SPECKS = 0.02
 
+#: How many objections of one kind are told in full.
+_TOLD = 3
+
 #: From the best to the worst.
 _SEVERITY = (Verdict.GOOD, Verdict.REVIEW, Verdict.REJECT)
 
@@ -19,14 +22,16 @@ def judge(segmentation: Segmentation, volume: Volume, result: Result) -> Quality
     """Return how far `result`, measured in `segmentation` of `volume`, can be trusted."""
     evidences = agreement.evidence(segmentation, result, volume.grid.spacing_mm)
     by_kind = agreement.agreement_by_kind(segmentation)
-    objections = (
-        *_nothing(segmentation, result),
-        *agreement.objections(segmentation, result, evidences, by_kind),
-        *plausibility.objections(result),
-        *_levels(result),
-        *_view(result),
-        *_specks(result),
-        *picture.objections(volume, result),
+    objections = _told_together(
+        (
+            *_nothing(segmentation, result),
+            *agreement.objections(segmentation, result, evidences, by_kind),
+            *plausibility.objections(result),
+            *_levels(result),
+            *_view(result),
+            *_specks(result),
+            *picture.objections(volume, result),
+        )
     )
     return Quality(
         verdict=max((objection.verdict for objection in objections), key=_SEVERITY.index, default=Verdict.GOOD),
@@ -35,6 +40,32 @@ def judge(segmentation: Segmentation, volume: Volume, result: Result) -> Quality
         member_agreement=by_kind,
         specks_mm3=result.specks_mm3,
     )
+
+
+def _told_together(objections: tuple[Objection, ...]) -> tuple[Objection, ...]:
+    """Return one objection for each doubt and verdict, with the sentences of the first few."""
+    alike: dict[tuple[Doubt, Verdict], list[Objection]] = {}
+    for objection in objections:
+        alike.setdefault((objection.doubt, objection.verdict), []).append(objection)
+    return tuple(
+        Objection(
+            doubt=doubt,
+            verdict=verdict,
+            text=_sentences([objection.text for objection in group]),
+            labels=tuple(dict.fromkeys(label for objection in group for label in objection.labels)),
+        )
+        for (doubt, verdict), group in alike.items()
+    )
+
+
+def _sentences(texts: list[str]) -> str:
+    """Return the first texts and how many more there are.
+
+    >>> _sentences(["a", "b", "c", "d", "e"])
+    'a; b; c; and 2 more'
+    """
+    told = "; ".join(texts[:_TOLD])
+    return told if len(texts) <= _TOLD else f"{told}; and {len(texts) - _TOLD} more"
 
 
 def _nothing(segmentation: Segmentation, result: Result) -> Iterator[Objection]:

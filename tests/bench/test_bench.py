@@ -44,7 +44,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("asked", ["", "r4", "r1,r9"])
 def test_a_part_that_does_not_exist_is_named(asked: str) -> None:
-    with pytest.raises(SettingsError, match="r1, r2, r3, memory"):
+    with pytest.raises(SettingsError, match="r1, r2, r3, results, memory"):
         parse_parts(asked)
 
 

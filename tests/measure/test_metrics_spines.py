@@ -1,14 +1,12 @@
 """Measures of whole necks drawn from anatomy, against what a ruler reads on them."""
 
-import time
-
 import numpy as np
 import pytest
 from spines import LabelledSpine, draw
 
 from node.domain.anatomy import StructureKind, body, disc_below
 from node.domain.findings import Quantity
-from node.domain.geometry import Grid, Volume
+from node.domain.geometry import Volume
 from node.measure.metrics import Measured, measures
 from node.measure.parts import Part
 from node.measure.spine import fit_curve
@@ -78,21 +76,3 @@ def test_a_drawn_neck_s_lordosis_is_found():
         # what is turned to the back at C2 and to the front at C7 is lordosis
         truth = angles[1] - angles[0]
         assert measured(spine).curvature[Quantity.LORDOSIS_POSTERIOR_TANGENT] == pytest.approx(truth, abs=6.0)
-
-
-def test_a_study_of_usual_size_takes_a_fraction_of_a_second():
-    spine = draw(2, plain=True, bottom="T2", spacing_mm=(4.0, 0.5, 0.5), orientation="LIP")
-    shape = (spine.labels.shape[0], 512, 512)
-    missing = [(0, max(0, want - have)) for want, have in zip(shape, spine.labels.shape, strict=True)]
-    labels, classes = (np.pad(array, missing) for array in (spine.labels, spine.classes))
-    grid = Grid(shape=labels.shape, affine=spine.grid.affine)
-    volume = Volume(grid=grid, voxels=classes.astype(np.int16), sources=(), acquired_in_3d=False)
-    curve = fit_curve(grid.to_lps_mm(np.argwhere(labels)), grid)
-    parts = parts_of(spine)
-    spent = []
-    for _ in range(3):
-        start = time.process_time()
-        measures(labels, parts, volume, curve)
-        spent.append(time.process_time() - start)
-    # 0.1 s on an idle machine
-    assert min(spent) < 0.5

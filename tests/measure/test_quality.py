@@ -174,9 +174,13 @@ TABLE: list[tuple[str, Doubt, Verdict, str, Change, Change]] = [
      lambda c: member_gives(c, "C5", 6), lambda c: member_gives(c, "C5", 11)),
     ("member on a disc", Doubt.MEMBER_DISAGREEMENT, Verdict.REVIEW, "C5/C6: 2d and 3d_fullres overlap by 0.67 (Dice)",
      lambda c: member_gives(c, "C5/C6", 3), lambda c: member_gives(c, "C5/C6", 4)),
-    ("a whole kind", Doubt.MEMBER_DISAGREEMENT, Verdict.REJECT,
+    ("a whole kind", Doubt.MEMBER_DISAGREEMENT, Verdict.REVIEW,
      "disc: 2d and 3d_fullres overlap by no more than 0.50 over the whole volume (Dice)",
      lambda c: [member_gives(c, name, 2) for name in DISCS],
+     lambda c: [member_gives(c, name, 4) for name in DISCS]),
+    ("a whole kind of which hardly anything is common", Doubt.MEMBER_DISAGREEMENT, Verdict.REJECT,
+     "disc: 2d and 3d_fullres overlap by no more than 0.29 over the whole volume (Dice)",
+     lambda c: [member_gives(c, name, 1) for name in DISCS],
      lambda c: [member_gives(c, name, 4) for name in DISCS]),
     ("fold", Doubt.FOLD_DISAGREEMENT, Verdict.REVIEW, "C5: two folds of one configuration overlap by 0.67 (Dice)",
      lambda c: fold_gives(c, "C5", 6), lambda c: fold_gives(c, "C5", 11)),
@@ -328,3 +332,14 @@ def test_the_way_the_axes_lie_changes_neither_measure(order: tuple[int, int, int
     result = replace(case.result(), labels=case.labels.transpose(order))
     for measure in (ghost, signal_to_noise):
         assert measure(turned, result) == pytest.approx(measure(case.volume(), case.result()), rel=1e-4)
+
+
+def test_many_objections_of_one_kind_are_told_together():
+    case = Case()
+    case.opinions["3d_fullres"] = np.roll(case.classes, 4, axis=1)
+    alike = [objection for objection in case.judged().objections if objection.doubt is Doubt.MEMBER_DISAGREEMENT]
+    assert len({objection.verdict for objection in alike}) == len(alike)
+    told = next(objection for objection in alike if objection.labels)
+    assert told.labels == (2, 4, 6, 8, 10, 12, 13)
+    assert told.text.count(";") == 3
+    assert told.text.endswith("; and 5 more")

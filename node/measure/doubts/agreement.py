@@ -23,9 +23,12 @@ AROUND_MM = 4.0
 #: (5 x 15 mm): what lies below differs by more than their borders. Networks reach 0.92 against experts on such data
 #: (CSpineSeg, Sci. Data 2025).
 LEAST_DICE = {StructureKind.VERTEBRAL_BODY: 0.80, StructureKind.INTERVERTEBRAL_DISC: 0.70}
-#: Lowest Dice over all structures of a kind, below which the answer is not to be used: of what either configuration
-#: calls so, three voxels in seven are all that both do.
+#: Lowest Dice over all structures of a kind, below which the answer is to be looked at as a whole: of what either
+#: configuration calls so, three voxels in seven are all that both do.
 LEAST_DICE_OF_A_KIND = 0.60
+#: Below this it is not to be used: less than a fifth is common, so that at least one of them sees something else.
+#: One weak member of an ensemble is no reason yet: the mean may still be right, and a reader can tell.
+NO_COMMON_ANSWER = 0.30
 #: Highest mean entropy. As if every voxel were decided by 0.8 to 0.2: (0.8 ln 1.25 + 0.2 ln 5) / ln 3 = 0.455.
 MOST_ENTROPY = 0.45
 
@@ -70,7 +73,8 @@ def objections(
     for kind, overlap in by_kind.items():
         if overlap is not None and overlap < LEAST_DICE_OF_A_KIND:
             text = f"{NOUNS[kind]}: {members} overlap by no more than {overlap:.2f} over the whole volume (Dice)"
-            yield Objection(doubt=Doubt.MEMBER_DISAGREEMENT, verdict=Verdict.REJECT, text=text)
+            verdict = Verdict.REJECT if overlap < NO_COMMON_ANSWER else Verdict.REVIEW
+            yield Objection(doubt=Doubt.MEMBER_DISAGREEMENT, verdict=verdict, text=text)
     for structure in result.structures:
         found = evidences[structure.label]
         compared = (
