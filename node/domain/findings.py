@@ -62,8 +62,7 @@ class Segmentation:
 
     `classes`: uint8 `(slices, rows, columns)`, 0 = background. `meanings`: class value -> kind. `probabilities`: for
     each kind the ensemble's softmax, uint8 `(slices, rows, columns)`, 255 = 1; background has what the kinds leave. In
-    fast mode it is 0 outside the box around all that any member is unsure of; what the classes have there, a quarter all
-    together at most, is not told.
+    fast mode it is 0 outside the box around all that any member is unsure of: what is left there is not told.
     `opinions`: what single members answered, uint8 `(slices, rows, columns)` as `classes`, by configuration such as
     "2d", and, where several folds ran, by fold such as "2d fold 0"; empty where there is one network only.
     """

@@ -17,7 +17,7 @@ from skimage.segmentation import watershed
 
 from node.domain.anatomy import StructureKind
 from node.domain.geometry import FloatArray, Grid
-from node.measure.cores import BODY, SPECK_MM3, Core, Voxels, core_of, find_cores
+from node.measure.cores import BODY, DISC, SPECK_MM3, Core, Voxels, core_of, find_cores
 from node.measure.spine import SpineCurve, fit_curve
 
 #: A piece whose middle lies farther from the curve than this is no part of the column: bodies are up to 22 mm deep
@@ -27,10 +27,19 @@ _REACH_R_MM = 20.0
 
 #: Half depth and half width of the part of a structure whose height is taken, mm.
 _MIDDLE_MM = (3.0, 4.5)
+#: What lies farther beyond the core than this is no part of its height: rims and lips reach less far. In mm.
+_BEYOND_MM = 2.5
+
+#: What is connected to one core and reaches this deep between the ends of another is the other's, torn off: rims and
+#: lips of tilted bodies reach less far. In mm.
+_TORN_OFF_MM = 2.0
 
 #: A body with less than this share of the others' volume, this far from the next, is none: mm.
 _STRAY_SHARE = 0.25
 _STRAY_GAP_MM = 8.0
+
+#: A disc of less than this share of the others' volume that lies beside a body is a speck.
+_SPECK_SHARE = 0.2
 
 #: A loose piece belongs to the structure beside it when no more than this lies between them, in mm.
 _FRAGMENT_GAP_MM = 3.0
@@ -51,9 +60,10 @@ class Piece:
 
     def height_mm(self) -> float:
         """Return the height around its middle line, where a tilt adds little."""
+        s = self.place[:, 0]
         away = np.abs(self.place[:, 1:] - np.median(self.place[:, 1:], axis=0))
-        inside = (away <= _MIDDLE_MM).all(axis=1)
-        low, high = np.percentile(self.place[inside if inside.any() else slice(None), 0], (3.0, 97.0))
+        inside = (away <= _MIDDLE_MM).all(axis=1) & (s >= self.top - _BEYOND_MM) & (s <= self.bottom + _BEYOND_MM)
+        low, high = np.percentile(s[inside] if inside.any() else s, (3.0, 97.0))
         return float(high - low) / 0.94
 
 
@@ -88,10 +98,23 @@ def _without_strays(pieces: Sequence[Piece]) -> list[Piece]:
     bodies = [piece for piece in pieces if piece.kind is BODY]
     if len(bodies) < 3:
         return list(pieces)
+    pieces = [piece for piece in pieces if not _is_speck_in_body(piece, pieces)]
     least = _STRAY_SHARE * float(np.median([len(piece.index) for piece in bodies]))
     ends = ((pieces[0], pieces[1].top - pieces[0].bottom), (pieces[-1], pieces[-1].top - pieces[-2].bottom))
     strays = [end for end, gap in ends if end.kind is BODY and len(end.index) < least and gap > _STRAY_GAP_MM]
     return [piece for piece in pieces if not any(piece is stray for stray in strays)]
+
+
+def _is_speck_in_body(piece: Piece, pieces: Sequence[Piece]) -> bool:
+    """Return whether a piece is a small disc most of whose height lies between the ends of a body."""
+    if piece.kind is not DISC:
+        return False
+    least = _SPECK_SHARE * float(np.median([len(other.index) for other in pieces if other.kind is DISC]))
+    return len(piece.index) < least and any(
+        min(piece.bottom, body.bottom) - max(piece.top, body.top) > 0.5 * (piece.bottom - piece.top)
+        for body in pieces
+        if body.kind is BODY
+    )
 
 
 def _connected(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
@@ -142,6 +165,9 @@ def _shared_out(kind: StructureKind, voxels: Voxels, cores: Sequence[Core], grid
         owners = np.unique(owner[inside])
         owners = owners[owners >= 0]
         if len(owners) == 1:
+            owner[inside] = _with_torn_off(voxels.place[inside, 0], owner[inside], found)
+            owners = np.unique(owner[inside][owner[inside] >= 0])
+        if len(owners) == 1:
             owner[inside] = owners[0]
         elif len(owners) > 1:
             owner[inside] = _spread(voxels.index[inside], owner[inside])
@@ -151,6 +177,16 @@ def _shared_out(kind: StructureKind, voxels: Voxels, cores: Sequence[Core], grid
             owner[inside] = len(found)
             found.append(core_of(inside, voxels.place))
     return _pieces(kind, voxels, owner, found, grid)
+
+
+def _with_torn_off(s: FloatArray, owner: NDArray[np.int64], cores: Sequence[Core]) -> NDArray[np.int64]:
+    """Return the owners of a piece's voxels, at `s` mm, with what lies between the ends of other cores than its own."""
+    own = cores[int(owner.max())]
+    beyond = (s < own.top - _BEYOND_MM) | (s > own.bottom + _BEYOND_MM)
+    result = owner.copy()
+    for number, core in enumerate(cores):
+        result[beyond & (s >= core.top + _TORN_OFF_MM) & (s <= core.bottom - _TORN_OFF_MM)] = number
+    return result
 
 
 def _stands_alone(
@@ -163,7 +199,7 @@ def _stands_alone(
     rows = voxels.index[inside, 1]
     cut = rows.min() == 0 or rows.max() == grid.shape[1] - 1
     middle = float(np.median(place[:, 0]))
-    free = not any(core.top <= middle <= core.bottom for core in cores)
+    free = not any(core.top - _BEYOND_MM <= middle <= core.bottom + _BEYOND_MM for core in cores)
     return bool(cut and free and len(place) * grid.voxel_volume_mm3 >= SPECK_MM3[kind] and _is_near(place))
 
 

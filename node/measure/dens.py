@@ -1,5 +1,6 @@
 """Recognising C2: the one body with a peg on top, the dens, and the highest of the neck."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ _SMOOTHING_MM = 1.0
 _NARROW = 0.7
 #: How high the body of C2 is, in units of the bodies below: where its own cross-section is looked for.
 _BODY_OF_C2 = 1.5
+#: The body of C2 has at least this share of the cross-section of the bodies next below: less is due to holes.
+_LEAST_OF_NEXT = 0.8
+_NEXT = 3
 #: Less than this is the rim of an endplate, or a crumb.
 _NOTHING = 0.1
 
@@ -27,41 +31,62 @@ _NOTHING = 0.1
 class TopShape:
     """The uppermost body in units of a body's height in the same neck: how much of it is wide, narrow, and all.
 
-    `slimness`: how far the narrow part reaches from front to back, and from side to side, against the wide one; the
-    larger of the two. A dens is slim either way, an oblique cut through a body only one way.
+    `slim_back`, `slim_side`: how far the narrow part reaches from front to back, and from side to side, against the
+    wide one. A dens is slim either way, an oblique cut through a body only one way.
     """
 
     wide: float
     narrow: float
     whole: float
-    slimness: float
+    slim_back: float
+    slim_side: float
+
+    @property
+    def slimness(self) -> float:
+        """The larger of both."""
+        return max(self.slim_back, self.slim_side)
 
 
-def top_shape(piece: Piece, unit_mm: float) -> TopShape:
-    """Return the shape of `piece`; `unit_mm` is the height of the single bodies below it."""
+def top_shape(piece: Piece, unit_mm: float, below: Sequence[Piece] = ()) -> TopShape:
+    """Return the shape of `piece`; `unit_mm` is the height of the single bodies below it.
+
+    With bodies `below` (head to feet), what is narrow is told by their cross-section where holes take away of its own.
+    """
     areas = _cross_sections(piece)
     to_bottom = round((piece.bottom - piece.place[:, 0].min()) / _STEP_MM) + 2
     reach = max(1, round(_BODY_OF_C2 * unit_mm / _STEP_MM))
     rim = round(0.1 * unit_mm / _STEP_MM)
-    body_area = float(np.quantile(areas[max(0, to_bottom - reach) : max(1, to_bottom)], 0.8))
+    own_area = float(np.quantile(areas[max(0, to_bottom - reach) : max(1, to_bottom)], 0.8))
+    body_area = max(own_area, _LEAST_OF_NEXT * _area(below[:_NEXT]))
     above = areas[: max(0, to_bottom - rim)]
     wide_from = len(above) - _run_from_the_end(above >= _NARROW * body_area)
     narrow = np.count_nonzero(above[:wide_from] > _NOTHING * body_area)
+    slim_back, slim_side = _slimness(piece, piece.bottom - (len(above) - wide_from + rim) * _STEP_MM)
     return TopShape(
         wide=(len(above) - wide_from + rim) * _STEP_MM / unit_mm,
         narrow=narrow * _STEP_MM / unit_mm,
         whole=(piece.bottom - piece.top) / unit_mm,
-        slimness=_slimness(piece, piece.bottom - (len(above) - wide_from + rim) * _STEP_MM),
+        slim_back=slim_back,
+        slim_side=slim_side,
     )
 
 
-def _slimness(piece: Piece, border_s: float) -> float:
-    """Return the spread of what lies above `border_s` over that of what lies below; 1 where nothing lies above."""
+def _area(bodies: Sequence[Piece]) -> float:
+    """Return the median cross-section of bodies, in voxels a step; 0 without any."""
+    areas = [len(body.index) * _STEP_MM / max(body.height_mm(), _STEP_MM) for body in bodies]
+    return float(np.median(areas)) if areas else 0.0
+
+
+def _slimness(piece: Piece, border_s: float) -> tuple[float, float]:
+    """Return the spread, to the back and to the side, of what lies above `border_s` over that of what lies below.
+
+    That is 1 where nothing lies above.
+    """
     above = piece.place[:, 0] < border_s
     if np.count_nonzero(above) < 2 or above.all():
-        return 1.0
-    spreads = piece.place[above, 1:].std(axis=0) / np.maximum(piece.place[~above, 1:].std(axis=0), 1e-9)
-    return float(spreads.max())
+        return 1.0, 1.0
+    back, side = piece.place[above, 1:].std(axis=0) / np.maximum(piece.place[~above, 1:].std(axis=0), 1e-9)
+    return float(back), float(side)
 
 
 def _cross_sections(piece: Piece) -> FloatArray:

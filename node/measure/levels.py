@@ -8,6 +8,8 @@ below it; where too little is left, a structure stays without a name.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from node.domain.anatomy import (
     REPORTED_BODIES,
     REPORTED_DISCS,
@@ -38,6 +40,18 @@ _C2_C3 = 0.92
 #: Anything else at the top: one cannot know what lies above it.
 _NO_C2 = 0.2
 
+#: What is seen of C2, in units of a body's height (13 mm): below the dens it has 20 mm, in a block with C3 17 mm more.
+#: With the dens C2 is 35 to 42 mm high (Doherty and Heggeness 1995).
+_C2_WIDE, _C2_C3_WIDE = (1.0, 2.05), (2.15, 3.5)
+#: The least height with the dens cut, the least with all of it, and the most.
+_C2_WHOLE, _C2_C3_WHOLE = (1.65, 1.8, 3.9), (2.6, 3.2, 4.8)
+#: How much of a dens is narrow, and how slim that is against the body below.
+_LEAST_DENS, _LONGEST_DENS, _SLIM = 0.5, 2.5, 0.95
+#: No tilt leaves so much that is narrow.
+_SURELY_DENS = 1.2
+#: Where the view ends in front or behind, a tilt leaves a narrow top on any body: a dens is longer.
+_LEAST_BESIDE = 0.8
+
 #: What one step down leaves of the confidence: to a disc or body as expected; over a disc that is absent; into or over
 #: a block; over a block that may have another count; over a place where a body must be missing.
 _AS_EXPECTED, _NO_DISC, _BLOCK, _GUESSED, _GAP = 0.999, 0.98, 0.97, 0.7, 0.5
@@ -51,6 +65,10 @@ _OVERLAP = 0.35
 _LOW = 0.42
 #: More than this between a body and the disc beside it is no gap that a partial volume leaves.
 _DISC_GAP = 0.6
+
+#: A disc at the end of the view with less than this share of the others' volume, and so far from the body above it or
+#: from the middle of the column, in mm, may be a bar along a wall.
+_SLIVER, _SLIVER_GAP_MM, _SLIVER_OFF_MM = 0.33, 2.0, 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +87,7 @@ def name(pieces: Sequence[Piece], cuts: Sequence[Cut]) -> list[Name]:
         return [Name(level=None, confidence=0.0) for _ in pieces]
     counts = count_vertebrae(bodies, cut_bodies)
     unit_mm = unit_height(bodies, cut_bodies, counts)
-    first, confidence = _uppermost(bodies[0], unit_mm, cut_bodies[0])
+    first, confidence = _uppermost(bodies, unit_mm, cut_bodies[0])
     counts[0] = first
     return _counted_down(pieces, cuts, counts, confidence, unit_mm)
 
@@ -91,45 +109,38 @@ def missing(levels: Sequence[Level | None]) -> tuple[Missing, ...]:
     return tuple(found)
 
 
-def _uppermost(piece: Piece, unit_mm: float, cut: Cut) -> tuple[Count, float]:
+def _uppermost(bodies: Sequence[Piece], unit_mm: float, cut: Cut) -> tuple[Count, float]:
     """Return how many vertebrae the uppermost body is if it begins with C2, and how sure it is that it does."""
-    vertebrae, sure = 1, _NO_C2
-    if unit_mm > 0:
-        shape = top_shape(piece, unit_mm)
-        block = _is_block_of_c2_and_c3(shape) and not (cut.sides or cut.front_or_back)
-        if cut.front_or_back:
-            sure = _C2_CUT if _is_c2_cut_in_front_or_behind(shape) and not cut.along else _NO_C2
-        elif cut.along:
-            sure = _C2_CUT if _is_c2_with_a_cut_dens(shape) else _NO_C2
-        elif _is_c2(shape):
-            sure = _C2
-        if block and sure == _NO_C2 and (not cut.along or _has_slim_top(shape)):
-            vertebrae, sure = 2, _C2_C3
+    vertebrae = _count_from_c2(top_shape(bodies[0], unit_mm), cut) if unit_mm > 0 else None
+    if unit_mm > 0 and vertebrae is None and not (cut.front_or_back or cut.sides):
+        # Holes in its body make a dens look wide. A block is too high for that second look.
+        shape = top_shape(bodies[0], unit_mm, bodies[1:])
+        vertebrae = _count_from_c2(shape, cut) if shape.whole <= _C2_C3_WHOLE[1] else None
+    if vertebrae is None:
+        return Count(vertebrae=1, guess=False), _NO_C2
+    is_cut = cut.along or cut.front_or_back
+    sure = _C2_C3 if vertebrae == 2 else _C2_CUT if is_cut else _C2
     return Count(vertebrae=vertebrae, guess=False), sure
 
 
-def _is_c2(shape: TopShape) -> bool:
-    """Return whether a body is C2 with its dens; a block is a body's height higher, or its dens would be short."""
-    longest_body = 2.2 if shape.whole > 2.9 else 2.5
-    return 0.6 <= shape.wide <= longest_body and 0.5 <= shape.narrow <= 2.4 and 1.9 <= shape.whole <= 3.9
+def _count_from_c2(shape: TopShape, cut: Cut) -> int | None:
+    """Return whether a body is C2 (1) or a block of C2 and C3 (2); None where it is neither for sure."""
+    if not _has_dens(shape, cut):
+        return None
+    for vertebrae, wide, whole in ((1, _C2_WIDE, _C2_WHOLE), (2, _C2_C3_WIDE, _C2_C3_WHOLE)):
+        least = whole[0] if cut.along else whole[1]
+        if wide[0] <= shape.wide <= wide[1] and least <= shape.whole <= whole[2]:
+            return vertebrae
+    return None
 
 
-def _is_c2_with_a_cut_dens(shape: TopShape) -> bool:
-    return 0.6 <= shape.wide <= 2.0 and shape.whole >= 1.65 and _has_slim_top(shape)
-
-
-def _has_slim_top(shape: TopShape) -> bool:
-    """Return whether what the view leaves of a top is a dens, and not the oblique cut through a body."""
-    return (shape.narrow >= 0.45 and shape.slimness <= 0.88) or (shape.narrow >= 0.3 and shape.slimness <= 0.84)
-
-
-def _is_c2_cut_in_front_or_behind(shape: TopShape) -> bool:
-    """Return whether enough of C2 is in view: a block of which the dens is out of view is as high as C2 alone."""
-    return _is_c2(shape) and shape.whole >= 2.35 and shape.narrow <= 1.9 and shape.slimness <= 0.9
-
-
-def _is_block_of_c2_and_c3(shape: TopShape) -> bool:
-    return 2.4 <= shape.wide <= 3.4 and shape.narrow >= 0.55 and shape.whole >= 2.9
+def _has_dens(shape: TopShape, cut: Cut) -> bool:
+    """Return whether the narrow part on top is a dens, and not what an oblique cut, or a tilt, leaves of a body."""
+    if cut.front_or_back:
+        return not cut.along and _LEAST_BESIDE <= shape.narrow <= _LONGEST_DENS and shape.slim_side <= _SLIM
+    if cut.along:
+        return (shape.narrow >= 0.45 and shape.slimness <= 0.88) or (shape.narrow >= 0.3 and shape.slimness <= 0.84)
+    return _LEAST_DENS <= shape.narrow <= _LONGEST_DENS and (shape.slimness <= _SLIM or shape.narrow >= _SURELY_DENS)
 
 
 def _counted_down(
@@ -139,15 +150,19 @@ def _counted_down(
     names: list[Name] = []
     remaining = list(counts)
     next_vertebra, before = "C2", None
-    for piece, cut in zip(pieces, cuts, strict=True):
-        confidence *= _step(before, piece, unit_mm)
+    for number, (piece, cut) in enumerate(zip(pieces, cuts, strict=True)):
+        confidence *= _step(before, piece, unit_mm, cut)
+        is_last = number == len(pieces) - 1
         if piece.kind is DISC:
+            confidence *= _GUESSED if is_last and cut.along and _is_doubtful_sliver(piece, pieces) else 1.0
             level = disc_below(VERTEBRAE[VERTEBRAE.index(next_vertebra) - 1])
         else:
             count = remaining.pop(0)
             confidence *= 1.0 if count.vertebrae == 1 else _BLOCK
-            low = piece.height_mm() < _LOW * unit_mm and not cut.along
-            confidence *= _GUESSED if count.guess or low else 1.0
+            low = piece.height_mm() < _LOW * unit_mm and not (cut.along or _is_between_discs(pieces, number))
+            # A block that the view cuts off may be of more vertebrae than are seen.
+            goes_on = is_last and cut.along and count.vertebrae > 1
+            confidence *= _GUESSED if count.guess or low or goes_on else 1.0
             index = VERTEBRAE.index(next_vertebra)
             level = body(next_vertebra, VERTEBRAE[min(index + count.vertebrae, len(VERTEBRAE)) - 1])
             if level.last == VERTEBRAE[-1]:
@@ -159,12 +174,27 @@ def _counted_down(
     return names
 
 
-def _step(before: Piece | None, piece: Piece, unit_mm: float) -> float:
+def _is_between_discs(pieces: Sequence[Piece], number: int) -> bool:
+    """Return whether a disc lies above and below a piece: what lies there is a body, however low."""
+    return 0 < number < len(pieces) - 1 and pieces[number - 1].kind is pieces[number + 1].kind is DISC
+
+
+def _is_doubtful_sliver(piece: Piece, pieces: Sequence[Piece]) -> bool:
+    """Return whether the last disc is so small, and so far off, that it may be none."""
+    usual = float(np.median([len(other.index) for other in pieces if other.kind is DISC]))
+    gap = piece.top - pieces[-2].bottom if len(pieces) > 1 else 0.0
+    off = abs(float(piece.place[:, 1].mean()))
+    return len(piece.index) < _SLIVER * usual and (gap > _SLIVER_GAP_MM or off > _SLIVER_OFF_MM)
+
+
+def _step(before: Piece | None, piece: Piece, unit_mm: float, cut: Cut) -> float:
     """Return what is left of the confidence after the step from one piece to the next."""
     if before is None:
         return 1.0 if piece.kind is BODY else _GAP
     gap = piece.top - before.bottom
-    if -gap > _OVERLAP * unit_mm:
+    # What the view leaves of a tilted body or disc lies beside the one above.
+    leans = cut.along and piece.kind is not before.kind
+    if -gap > _OVERLAP * unit_mm and not leans:
         return _GAP
     if piece.kind is not before.kind:
         return _AS_EXPECTED if gap < _DISC_GAP * unit_mm else _GAP
