@@ -30,7 +30,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/cspine-node bench --only r1,r2,memory --out bench.json
+	$(BIN)/cspine-node bench --only r1,r2,results,memory --out bench.json
 
 clean:
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,6 +20,9 @@ from node.domain.geometry import FloatArray, Grid
 from node.measure.cores import BODY, DISC, SPECK_MM3, Core, Voxels, core_of, find_cores
 from node.measure.spine import SpineCurve, fit_curve
 
+#: So many voxels tell where the curve runs.
+_ENOUGH = 20_000
+
 #: A piece whose middle lies farther from the curve than this is no part of the column: bodies are up to 22 mm deep
 #: and 36 mm wide, so that their halves reach 11 and 18 mm.
 _REACH_T_MM = 14.0
@@ -129,8 +132,9 @@ def _connected(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
 
 def _curve_through(parts: Mapping[StructureKind, Sequence[NDArray[np.int64]]], grid: Grid) -> SpineCurve:
     """Fit the curve to the large pieces; then again without those that lie far from it."""
+    every = 1 + sum(len(piece) for pieces in parts.values() for piece in pieces) // _ENOUGH
     large = [
-        grid.to_lps_mm(piece)
+        grid.to_lps_mm(piece[::every])
         for kind, pieces in parts.items()
         for number, piece in enumerate(pieces)
         if number == 0 or len(piece) * grid.voxel_volume_mm3 >= SPECK_MM3[kind]

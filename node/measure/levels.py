@@ -49,8 +49,11 @@ _C2_WHOLE, _C2_C3_WHOLE = (1.65, 1.8, 3.9), (2.6, 3.2, 4.8)
 _LEAST_DENS, _LONGEST_DENS, _SLIM = 0.5, 2.5, 0.95
 #: No tilt leaves so much that is narrow.
 _SURELY_DENS = 1.2
-#: Where the view ends in front or behind, a tilt leaves a narrow top on any body: a dens is longer.
-_LEAST_BESIDE = 0.8
+#: The stump of a dens that the view cuts, and how slim it is: a body cut obliquely is less so.
+_LEAST_STUMP, _STUMP, _HIGH_STUMP = 0.3, 0.84, 0.9
+#: Where the view ends in front or behind, a tilt leaves a narrow top on any body: a dens is longer. Where still more
+#: is narrow, a part of the body is as well, and its height cannot be told.
+_LEAST_BESIDE, _LONGEST_BESIDE = 0.8, 2.1
 
 #: What one step down leaves of the confidence: to a disc or body as expected; over a disc that is absent; into or over
 #: a block; over a block that may have another count; over a place where a body must be missing.
@@ -137,9 +140,11 @@ def _count_from_c2(shape: TopShape, cut: Cut) -> int | None:
 def _has_dens(shape: TopShape, cut: Cut) -> bool:
     """Return whether the narrow part on top is a dens, and not what an oblique cut, or a tilt, leaves of a body."""
     if cut.front_or_back:
-        return not cut.along and _LEAST_BESIDE <= shape.narrow <= _LONGEST_DENS and shape.slim_side <= _SLIM
+        return not cut.along and _LEAST_BESIDE <= shape.narrow <= _LONGEST_BESIDE and shape.slim_side <= _SLIM
     if cut.along:
-        return (shape.narrow >= 0.45 and shape.slimness <= 0.88) or (shape.narrow >= 0.3 and shape.slimness <= 0.84)
+        return shape.narrow >= _LEAST_STUMP and shape.slimness <= (
+            _HIGH_STUMP if shape.narrow >= _LEAST_BESIDE else _STUMP
+        )
     return _LEAST_DENS <= shape.narrow <= _LONGEST_DENS and (shape.slimness <= _SLIM or shape.narrow >= _SURELY_DENS)
 
 

@@ -18,6 +18,8 @@ from node.train.phantom import generate
 
 BODY, DISC = StructureKind.VERTEBRAL_BODY, StructureKind.INTERVERTEBRAL_DISC
 MEANINGS = {1: BODY, 2: DISC}
+#: The largest pixels that are drawn at random: the quickest to name. In mm.
+COARSE = (3.9, 0.9, 0.9)
 
 
 def named(spine: LabelledSpine) -> tuple[np.ndarray, list[Name]]:
@@ -82,10 +84,14 @@ def test_a_disc_that_is_gone_shifts_no_name(disc, how):
     assert scored(spine).wrong == 0
 
 
-@pytest.mark.parametrize("top", ["body", "below"])
-@pytest.mark.parametrize("seed", range(6))
-def test_without_a_dens_in_view_nothing_is_named(top, seed):
-    assert set(names_of(draw(seed + 50, plain=True, top=top))) == {None}
+@pytest.mark.parametrize("seed", range(4))
+def test_without_c2_in_view_nothing_is_named(seed):
+    assert set(names_of(draw(seed + 50, plain=True, top="below", spacing_mm=COARSE))) == {None}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_the_view_begins_in_c2_its_names_are_right_or_not_given(seed):
+    assert scored(draw(seed + 50, plain=True, top="body", spacing_mm=COARSE)).wrong == 0
 
 
 @pytest.mark.parametrize(
@@ -98,19 +104,19 @@ def test_without_a_dens_in_view_nothing_is_named(top, seed):
     ids=["block below the view's edge", "lower block", "block cut through C2"],
 )
 def test_a_block_at_the_edge_of_the_view_is_not_taken_for_c2(asked):
-    _, _, wrong = totals(draw(seed + 5000, **asked) for seed in range(15))
+    _, _, wrong = totals(draw(seed + 5000, spacing_mm=COARSE, **asked) for seed in range(10))
     assert wrong == 0
 
 
 @pytest.mark.parametrize("cobb_deg", [0, 12, 25])
 @pytest.mark.parametrize("lordosis_deg", [-50, 0, 40])
 def test_bent_spines_are_named_right(cobb_deg, lordosis_deg):
-    found = scored(draw(7, plain=True, cobb_deg=cobb_deg, lordosis_deg=lordosis_deg))
+    found = scored(draw(7, plain=True, cobb_deg=cobb_deg, lordosis_deg=lordosis_deg, spacing_mm=COARSE))
     assert (found.unnamed, found.wrong) == (0, 0)
 
 
 def test_random_spines_are_named_right_wherever_c2_is_in_view():
-    spines = [draw(seed) for seed in range(9000, 9060)]
+    spines = [draw(seed) for seed in range(9000, 9040)]
     right, unnamed, wrong = totals(spine for spine in spines if spine.c2_evident)
     assert wrong == 0
     assert right >= 0.995 * (right + unnamed)
@@ -118,7 +124,7 @@ def test_random_spines_are_named_right_wherever_c2_is_in_view():
 
 
 def test_damaged_spines_are_named_right_nearly_always():
-    spines = [damage(spine, seed) for seed in range(9100, 9140) if (spine := draw(seed)).c2_evident]
+    spines = [damage(spine, seed) for seed in range(30000, 30024) if (spine := draw(seed)).c2_evident]
     right, unnamed, wrong = totals(spines)
     assert right >= 0.97 * (right + unnamed + wrong)
     assert wrong <= 0.01 * (right + unnamed + wrong)
@@ -149,7 +155,7 @@ def test_a_scorer_that_is_fooled_would_be_noticed():
 
 
 def test_every_name_is_as_sure_as_a_name_must_be():
-    for seed in range(8):
+    for seed in range(4):
         for found in named(draw(seed + 300))[1]:
             assert 0 <= found.confidence <= 1
             assert (found.level is not None) == (found.confidence >= NAMED)
@@ -165,8 +171,8 @@ def test_missing_levels_of_a_short_view():
     levels = [body("C2"), disc_below("C2"), body("C3", "C4"), body("C5")]
     assert [(item.level.name, item.presence) for item in missing(levels)] == [
         ("C4/C5", Presence.ABSENT),
-        *((name, Presence.NOT_IN_VIEW) for name in ("C6", "C5/C6", "C7", "C6/C7", "T1", "C7/T1")),
-    ] or {item.level.name for item in missing(levels)} == {"C4/C5", "C5/C6", "C6", "C6/C7", "C7", "C7/T1", "T1"}
+        *((name, Presence.NOT_IN_VIEW) for name in ("C5/C6", "C6", "C6/C7", "C7", "C7/T1", "T1")),
+    ]
 
 
 def test_nothing_is_missing_where_a_name_is():
