@@ -160,9 +160,12 @@ def _cut(core: Core, voxels: Mapping[StructureKind, Voxels], discs: Sequence[Cor
 def _cut_at_joints(cores: Sequence[Core], place: FloatArray, row_mm: float) -> list[Core]:
     """Return the cores, those in parts that are high enough for two bodies and narrow between them."""
     parts = []
+    usual = float(np.median([core.height for core in cores[1:]])) if len(cores) > 1 else 0.0
     for number, core in enumerate(cores):
         beside = [other.height for other in (*cores[max(1, number - 2) : number], *cores[number + 1 : number + 3])]
-        cut = _joint(core, place, row_mm) if beside and core.height > _HIGH * np.median(beside) else None
+        # Blocks may stand beside, or the bodies grow toward the chest: whichever is lower.
+        high = bool(beside) and core.height > _HIGH * min(usual, float(np.median(beside)))
+        cut = _joint(core, place, row_mm) if high else None
         if cut is None:
             parts.append(core)
         else:
