@@ -131,7 +131,7 @@ def test_findings_json_keeps_its_names(segmented: tuple[Any, Path]) -> None:
     assert findings["structures"], "the network found nothing in a phantom"
     for found in findings["structures"]:
         assert found.keys() == {
-            *("label", "kind", "ordinal", "level", "level_confidence"),
+            *("label", "segment", "kind", "ordinal", "level", "level_confidence"),
             *("truncated", "volume_mm3", "centroid_lps_mm", "measures"),
         }
         assert found["kind"] in {"vertebral_body", "intervertebral_disc"}
