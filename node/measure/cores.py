@@ -4,7 +4,7 @@ Rims, lips and lateral slices grow together; the middle of a disc keeps the midd
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cc3d
 import numpy as np
@@ -206,7 +206,7 @@ def _joined_bodies(cores: Sequence[Core], voxels: Voxels, discs: Sequence[Core])
         if joined and _is_one(joined[-1], core, voxels, discs):
             joined[-1] = core_of(np.concatenate([joined[-1].members, core.members]), voxels.place)
         else:
-            joined.append(replace(core))
+            joined.append(core)
     return joined
 
 
