@@ -2,6 +2,8 @@
 # make test    sets up and passes the tests
 # make lint    ruff, mypy --strict
 # make bench   the starter's figures on this machine: against nnU-Net's commands, end to end, memory (docs/benchmarks.md)
+# make bench-net  ingest against Orthanc: images per second, CPU, idle associations, memory
+# make faults  kill, power cut, full disk, damaged journal, hostile peers: the whole run, into docs/reliability.md
 # make setup   the virtual environment in .venv, exact versions from constraints.txt
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint bench bench-net faults clean
 
 setup: $(READY)
 
@@ -31,6 +33,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/cspine-node bench --only r1,r2,results,memory --out bench.json
+
+bench-net: setup
+	$(BIN)/cspine-node bench-net --out bench-net.json
 
 clean:
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -50,6 +50,6 @@ else
     pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu $torch
 fi
 echo "installing cspine-node with exact versions"
-extras="[openvino,test,lint]"
-[ "${2:-}" != --no-tools ] || extras="[openvino]"
+extras="[openvino,postgresql,test,lint]"
+[ "${2:-}" != --no-tools ] || extras="[openvino,postgresql]"
 pip install --quiet --constraint constraints.txt --editable ".$extras"

@@ -3,6 +3,9 @@
 take()      an instance was spooled     -> journal
 close()     a series is complete        -> verdict -> case
 work()      a case is queued            -> pipeline -> result files -> outbox (see `node.outbox`)
+renew()     cases are being worked on   -> their leases run on
+
+`resume()` comes first: it takes up the series that a dead process left open.
 """
 
 import os
@@ -10,34 +13,30 @@ import secrets
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node.assemble.completeness import completeness
-from node.assemble.headers import Unreadable, gather
-from node.deliver.folder import write_case
-from node.domain.arrivals import Arrival, Complete, Quarantined
-from node.domain.case import CaseState, EncodedObject, ObjectKind, OnReject, Reason, ResultObject
-from node.domain.findings import Quality, Verdict
+from node.domain.arrivals import Arrival, Arrivals, Complete, Expectation, ExpectedBy, Quarantined
+from node.domain.case import Reason
 from node.domain.identifiers import Digest, set_digest
-from node.errors import JournalError, NodeError, NotAnImage, SettingsError, SystemFailed, unexpected
+from node.errors import JournalError, NodeError, SettingsError, unexpected
 from node.journal.arrivals import OpenSeries, Outcome, StoredInstance
 from node.journal.cases import Claim, NewCase
 from node.journal.journal import Journal
 from node.log import get_logger
 from node.pipeline import CaseResult, Segmenter, run_case
+from node.recall import Recall
 from node.receive.traffic import Traffic
-from node.select import Accepted, select
+from node.results import Results, doubts
 from node.settings import RouteSettings, Settings
+from node.verdict import OWN_RESULT, damaged, judge, read_back
 
-_RESULTS = "results"
-
-#: What is sent first stands first.
-_SENT = (ObjectKind.SEGMENTATION, ObjectKind.REPORT, ObjectKind.KEY_IMAGE)
-
-_Verdict = tuple[str | None, CaseState, tuple[Reason, ...]]
+#: Storage classes of which one object mostly is a whole series: Enhanced MR and Legacy Converted Enhanced MR. A hint
+#: only: one that was split into a concatenation (PS3.3 C.7.6.16.1.1) exceeds it, and then it counts for nothing.
+_WHOLE = frozenset({"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"})
+_WHOLE_HINT = Expectation(instances=1, by=ExpectedBy.HEADER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +63,36 @@ class Caseflow:
         self._traffic = traffic
         self._segmenter = segmenter
         self._clock = clock
+        self._results = Results(settings)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._claiming = threading.Lock()
-        #: Ids of the cases that a thread works on.
-        self._running: set[int] = set()
+        #: (case id, number of the claim) of what a thread works on.
+        self._running: set[tuple[int, int]] = set()
+        #: Those among them whose case the journal has ended, or given to another worker.
+        self._lost: set[tuple[int, int]] = set()
         self._routes = {route.name: route for route in settings.route}
 
+    def resume(self) -> None:
+        """Arm the timers of the series that were open when the process started; to be called before anything arrives.
+
+        However old they are by the wall clock, which may have been set meanwhile, none is complete at once: their
+        senders had no chance to go on.
+        """
+        policy = self._settings.completeness
+        oldest_s = max(0.0, policy.hard_cap_s - policy.quiet_after_abort_s)
+        for series in self._journal.arrivals.open_series():
+            self._traffic.rearm(series.series_uid, min(series.first_age_s, oldest_s), series.revisions)
+
     def take(self, taken: Arrival | Quarantined) -> bool:
-        """Record what was spooled; return whether it was anything new. Raises JournalError."""
+        """Record what was spooled; return whether it was anything new. Safe from many threads. Raises JournalError."""
         arrivals = self._journal.arrivals
         if isinstance(taken, Quarantined):
             return arrivals.record_quarantined(taken)
-        own_result = taken.own_result or arrivals.is_known_result(taken.sop_instance_uid)
-        return arrivals.record(replace(taken, own_result=own_result)) is not Outcome.DUPLICATE
+        if arrivals.record(taken) is Outcome.DUPLICATE:
+            return False
+        if taken.sop_class_uid in _WHOLE:
+            arrivals.expect(taken.series_uid, _WHOLE_HINT)
+        return True
 
     def close(self) -> Closing:
         """Open a case for every series that is complete."""
@@ -85,12 +101,25 @@ class Caseflow:
         open_series = self._journal.arrivals.open_series()
         self._traffic.retain({series.series_uid for series in open_series}, now_s)
         for series in open_series:
-            state = completeness(self._traffic.of(series.series_uid), self._clock(), self._settings.completeness)
+            state = completeness(self._arrivals(series), self._clock(), self._settings.completeness)
             if isinstance(state, Complete):
                 closed += self._close_one(series, partial=state.partial)
             else:
                 waits_s.append(state.seconds)
         return Closing(cases=closed, wait_s=min(waits_s, default=None))
+
+    def renew(self) -> None:
+        """Extend the leases of the cases that are being worked on; to be called a few times within a lease.
+
+        A case that was cancelled, or that another worker has now, is noted: its results will not be kept.
+        """
+        with self._claiming:
+            running = frozenset(self._running)
+        if running:
+            cases = frozenset(case_id for case_id, _ in running)
+            held = self._journal.cases.renew(self._owner, cases, self._settings.work.lease_s)
+            with self._claiming:
+                self._lost |= {key for key in running & self._running if key[0] not in held}
 
     def work(self) -> bool:
         """Run the oldest queued case; return False when none waits. What the case did wrong is recorded, not raised.
@@ -113,69 +142,55 @@ class Caseflow:
             self._fail(claim, unexpected(error))
         finally:
             with self._claiming:
-                self._running.discard(claim.case_id)
+                self._running.discard(_key(claim))
+                self._lost.discard(_key(claim))
         return True
 
     def _claim(self) -> Claim | None:
-        """Claim the oldest queued case. What is claimed and in no thread's hands was left when the journal failed."""
+        """Claim the oldest queued case, after those whose worker has not been heard of within its lease were queued."""
         with self._claiming:
-            self._journal.cases.release_claims(self._settings.work.restarts, but=self._running)
-            claim = self._journal.cases.claim(self._owner)
+            released = self._journal.cases.release_expired(self._settings.work.restarts)
+            claim = self._journal.cases.claim(self._owner, self._settings.work.lease_s)
             if claim is not None:
-                self._running.add(claim.case_id)
-            return claim
+                self._running.add(_key(claim))
+        if released:
+            get_logger().warning("leases ran out", cases=released)
+        return claim
+
+    def _arrivals(self, series: OpenSeries) -> Arrivals:
+        """Return what the journal and the traffic know of a series. Its times are the traffic's: monotonic."""
+        return replace(
+            self._traffic.of(series.series_uid, series.revisions),
+            instances=series.instances,
+            expected=series.expected,
+            revisions=series.revisions,
+        )
 
     def _close_one(self, series: OpenSeries, *, partial: bool) -> bool:
         instances = self._journal.arrivals.instances(series.series_uid)
-        route, state, reasons = self._judge(series, instances)
+        judged = OWN_RESULT if series.own_result else judge(self._paths(instances), self._settings.route)
         case_id = self._journal.cases.open(
             NewCase(
                 series=series,
                 set_digest=_digest_of(instances),
                 partial=partial,
-                route=route,
-                state=state,
-                reasons=reasons,
+                route=judged.route,
+                state=judged.state,
+                reasons=judged.reasons,
             )
         )
         if case_id is None:
             return False
         get_logger().info(
-            f"case {state.value}",
+            f"case {judged.state.value}",
             case=case_id,
             series_uid=series.series_uid,
             instances=len(instances),
             partial=partial,
-            route=route,
-            reasons=[reason.code for reason in reasons],
+            route=judged.route,
+            reasons=[reason.code for reason in judged.reasons],
         )
         return True
-
-    def _judge(self, series: OpenSeries, instances: Sequence[StoredInstance]) -> _Verdict:
-        """Return route, state and reasons of the case of a complete series. Never raises: a series that cannot be
-        judged must not hold up the next one.
-        """
-        if series.own_result:
-            reason = Reason(code="own-result", text="this software made the object itself; it is not segmented again")
-            return None, CaseState.REJECTED, (reason,)
-        try:
-            return self._verdict(instances)
-        except OSError as error:
-            damaged: NodeError = _damaged(error)
-        except Exception as error:  # noqa: BLE001 - as in `work`
-            damaged = unexpected(error)
-        return None, CaseState.QUARANTINED, (Reason.of(damaged),)
-
-    def _verdict(self, instances: Sequence[StoredInstance]) -> _Verdict:
-        found, unreadable = gather(self._paths(instances))
-        if unreadable:
-            sound = all(isinstance(item.error, NotAnImage) for item in unreadable)
-            state = CaseState.REJECTED if sound else CaseState.QUARANTINED
-            return None, state, _reasons(unreadable)
-        verdict = select(found[0].header, self._settings.route)
-        if isinstance(verdict, Accepted):
-            return verdict.route.name, CaseState.QUEUED, ()
-        return None, CaseState.REJECTED, verdict.reasons
 
     def _run(self, claim: Claim, segmenter: Segmenter) -> None:
         begun = self._clock()
@@ -186,56 +201,39 @@ class Caseflow:
         route = self._routes.get(claim.route)
         if route is None:
             raise SettingsError(f"route {claim.route!r} is not configured any more")
+        series = read_back(self._paths(instances))
+        recall = Recall(segmenter, self._settings.node.state_dir, claim.series_uid, claim.revision)
         try:
-            found, unreadable = gather(self._paths(instances))
-            if unreadable:
-                raise unreadable[0].error
-            result = run_case(found[0], claim.set_digest, segmenter, self._settings.order(route))
+            result = run_case(series, claim.set_digest, recall, self._settings.order(route))
         except OSError as error:
-            raise _damaged(error) from error
-        objects = self._persist(claim, result, route)
+            raise damaged(error) from error
         quality = result.findings.quality
-        if self._journal.cases.finish(claim, objects, _doubts(quality, route.on_reject)):
-            get_logger().info(
-                "case segmented",
-                case=claim.case_id,
-                series_uid=claim.series_uid,
-                attempt=claim.attempt,
-                structures=len(result.findings.structures),
-                verdict=quality.verdict.value,
-                seconds=round(self._clock() - begun, 2),
-                stages={stage: round(seconds, 2) for stage, seconds in result.timings_s.items()},
+        if not self._keep(claim, result, route):
+            get_logger().warning(
+                "case lost", case=claim.case_id, series_uid=claim.series_uid, attempt=claim.attempt, code="claim-lost"
             )
-
-    def _persist(self, claim: Claim, result: CaseResult, route: RouteSettings) -> tuple[ResultObject, ...]:
-        """Put the results on the disk before anything is told of them; the paths are relative to the state folder.
-
-        In the order in which they are sent: pictures after what they show.
-        """
-        folder = Path(_RESULTS) / f"{claim.case_id:08d}-{claim.attempt}"
-        write_case(
-            self._settings.node.state_dir / folder,
-            objects=result.contents(),
-            document=result.document,
-            measurements=result.measurements,
-            overlay=result.overlay,
+            return
+        get_logger().info(
+            "case segmented",
+            case=claim.case_id,
+            series_uid=claim.series_uid,
+            attempt=claim.attempt,
+            structures=len(result.findings.structures),
+            verdict=quality.verdict.value,
+            seconds=round(self._clock() - begun, 2),
+            stages={stage: round(seconds, 2) for stage, seconds in result.timings_s.items()},
         )
-        return tuple(
-            ResultObject(
-                kind=made.kind,
-                sop_class_uid=made.sop_class_uid,
-                sop_instance_uid=made.sop_instance_uid,
-                path=folder / made.name,
-                digest=made.digest,
-                destinations=self._takers(made, route),
-            )
-            for made in sorted(result.objects, key=lambda made: _SENT.index(made.kind))
-        )
+        recall.keep()
 
-    def _takers(self, made: EncodedObject, route: RouteSettings) -> tuple[str, ...]:
-        """Return the destinations of the route that take an object of this form."""
-        taking = {peer.name for peer in self._settings.destination if peer.wanted in made.wanted}
-        return tuple(name for name in route.destinations if name in taking)
+    def _keep(self, claim: Claim, result: CaseResult, route: RouteSettings) -> bool:
+        """Put the results on the disk, then into the journal; return False, and leave nothing, for a lost claim."""
+        if _key(claim) in self._lost:
+            return False
+        objects = self._results.keep(claim, result, route)
+        kept = self._journal.cases.finish(claim, objects, doubts(result.findings.quality, route.on_reject))
+        if not kept:
+            self._results.drop(claim)
+        return kept
 
     def _fail(self, claim: Claim, error: NodeError) -> None:
         retry = error.retryable and claim.attempt < self._settings.work.attempts
@@ -253,27 +251,9 @@ class Caseflow:
         return [self._settings.node.state_dir / instance.path for instance in instances]
 
 
+def _key(claim: Claim) -> tuple[int, int]:
+    return claim.case_id, claim.number
+
+
 def _digest_of(instances: Sequence[StoredInstance]) -> Digest:
     return set_digest({instance.sop_instance_uid: instance.digest for instance in instances})
-
-
-def _reasons(unreadable: Sequence[Unreadable]) -> tuple[Reason, ...]:
-    """Return one reason for each kind of fault, with the number of instances that have it."""
-    counts = Counter((item.error.code, str(item.error)) for item in unreadable)
-    return tuple(Reason(code=code, text=f"{count} x {text}") for (code, text), count in counts.items())
-
-
-def _doubts(quality: Quality, on_reject: OnReject) -> tuple[Reason, ...]:
-    """Return what speaks against using a result, as it stands in the journal; nothing of a good one."""
-    withheld = Reason(code="withheld", text="the route sends nothing of a result that is not to be used")
-    told = (withheld,) if quality.verdict is Verdict.REJECT and on_reject is OnReject.NOTHING else ()
-    doubts = (
-        Reason(code=objection.doubt.value, text=f"{objection.verdict.value}: {objection.text}")
-        for objection in quality.objections
-        if objection.verdict is not Verdict.GOOD
-    )
-    return (*told, *doubts)
-
-
-def _damaged(error: OSError) -> SystemFailed:
-    return SystemFailed(f"a received file cannot be read back: {error.strerror}")

@@ -39,6 +39,57 @@ def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     fsync_folder(path.parent)
 
 
+class GrowingFile:
+    """A file that is written in pieces, hidden, and becomes `path` at the end or is thrown away. One thread uses it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin it in `folder`, which is made when it is missing. Raises OSError."""
+        make_folder_durably(folder)
+        self._temporary: str | None = f"{folder}/.{secrets.token_hex(8)}.part"
+        self._descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.size = 0
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append `chunk`. Raises OSError."""
+        written = os.write(self._descriptor, chunk)
+        self.size += written
+        while written < len(chunk):
+            more = os.write(self._descriptor, memoryview(chunk)[written:])
+            written += more
+            self.size += more
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes at `offset` of what has been written. Raises OSError."""
+        return os.pread(self._descriptor, size, offset)
+
+    def keep(self, path: Path) -> None:
+        """Become `path`, replacing what was there; on return the bytes and the name are on the disk.
+
+        The folder of `path` is made when it is missing. Raises OSError, and then leaves no temporary file behind.
+        """
+        if self._temporary is None:
+            raise ValueError("this file has been kept or thrown away")
+        try:
+            os.fsync(self._descriptor)
+            make_folder_durably(path.parent)
+            os.replace(self._temporary, path)  # noqa: PTH105 - a file a second or a thousand: Path costs more than this
+            self._temporary = None
+        finally:
+            self.discard()
+        fsync_folder(path.parent)
+
+    def discard(self) -> None:
+        """Throw away what is not kept; a second time does nothing."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            with contextlib.suppress(OSError):  # what is kept was fsynced before
+                os.close(descriptor)
+        if self._temporary is not None:
+            temporary, self._temporary = self._temporary, None
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108 - the same
+
+
 @contextlib.contextmanager
 def new_folder_durably(path: Path) -> Iterator[Path]:
     """Give a hidden folder to fill; at the end it is on the disk and becomes `path`, which must not be there yet.
@@ -66,6 +117,8 @@ def new_folder_durably(path: Path) -> Iterator[Path]:
 
 def make_folder_durably(folder: Path) -> None:
     """Make `folder` and its parents; on return their names are on the disk."""
+    if folder in _DURABLE and folder.is_dir():
+        return
     with _MAKING:
         for part in (*reversed(folder.parents), folder):
             if part in _DURABLE and part.is_dir():

@@ -65,7 +65,7 @@ def _hash_uids(key: bytes) -> Callable[[Any, str, MutableMapping[str, Any]], Mut
 def _silence_libraries() -> None:
     """Keep the DICOM libraries out of the logs: their messages quote element values, names of patients among them."""
     logging.captureWarnings(True)  # pydicom quotes values in warnings, too; they go to the logger "py.warnings"
-    for name in ("pynetdicom", "pydicom", "highdicom", "apscheduler", "py.warnings"):
+    for name in ("pynetdicom", "pydicom", "highdicom", "apscheduler", "dicomweb_client", "urllib3", "py.warnings"):
         library = logging.getLogger(name)
         library.handlers = [logging.NullHandler()]
         library.propagate = False

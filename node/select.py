@@ -14,6 +14,9 @@ from node.settings import RouteSettings, Rules
 
 #: The patient axis, as an index into LPS, that each plane's normal lies closest to.
 _NORMAL_OF = {"sagittal": 0, "coronal": 1, "axial": 2}
+#: Characters of a description that patterns are searched in. LO has 64 at most (PS3.5 6.2); a stranger may send 65,000,
+#: over which some patterns of an administrator would search for hours.
+_READ = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,6 @@ _RULES: tuple[Callable[[SeriesHeader, Rules], Iterable[Reason]], ...] = (
 
 
 def _found(patterns: Sequence[str], texts: Iterable[str | None]) -> bool:
-    """Return whether any pattern is found in any text; no patterns ask nothing."""
-    present = [text for text in texts if text]
+    """Return whether any pattern is found at the beginning of any text; no patterns ask nothing."""
+    present = [text[:_READ] for text in texts if text]
     return not patterns or any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns for text in present)

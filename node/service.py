@@ -1,30 +1,29 @@
-"""The node as a service: its threads, its periodic work, and its end.
+"""The node as a service: its threads, its periodic chores, and its end.
 
-One thread closes series, one a destination delivers, and as many work as the engine can hold cases: on each device one
-runs while the next is read and prepared. pynetdicom has its own threads. Each calls one step of the case flow again and
-again, and rings for the next one, so that no case waits for a poll. SIGTERM and SIGINT drain: no new association, the
-running cases end, what is left waits in the journal for the next start.
+One thread closes series, and as many work as the engine can hold cases: on each device one runs while the next is read
+and prepared. Each other duty (delivering to a destination, asking it to confirm, answering for what was taken, ...) has
+a thread of its own, so that none holds up another. Each calls one step again and again, and rings for the next one, so
+that no case waits for a poll. SIGTERM and SIGINT drain: no new association, the running cases end, what is left waits
+in the journal for the next start.
 """
 
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from typing import Any, Protocol
-
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.caseflow import Caseflow
 from node.errors import JournalError, NodeError, unexpected
 from node.log import get_logger
-from node.outbox import Outbox
 from node.receive.listener import Listener
 
 #: The longest that a thread waits without being rung for.
 _POLL_S = 0.5
 _AFTER_FAILURE_S = 5.0
-_SWEEP_MINUTES = 60
 
 
 class Engine(Protocol):
@@ -65,29 +64,55 @@ class Bell:
             self._condition.wait_for(lambda: self._rings != heard, wait_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bells:
+    """What the threads wait for."""
+
+    #: An association has ended: a series may be complete by it.
+    sender_done: Bell = field(default_factory=Bell)
+    case_queued: Bell = field(default_factory=Bell)
+    #: Results wait for a destination.
+    results_wait: Bell = field(default_factory=Bell)
+
+    def ring_all(self) -> None:
+        """Wake everyone: an operator has changed something, or the service ends."""
+        for bell in (self.sender_done, self.case_queued, self.results_wait):
+            bell.ring()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """Something that a thread of its own does again and again."""
+
+    name: str
+    #: Returns the seconds until it is due again by itself, None when there is nothing to do.
+    step: Callable[[], float | None]
+    bell: Bell
+    #: The longest that it waits without being rung for; None: half a second.
+    most_s: float | None = None
+
+
 class Service:
-    """A wired node. `sender_done` is rung when an association has ended."""
+    """A wired node. `around`: what is open while it serves, such as its periodic chores."""
 
     def __init__(
         self,
         *,
         flow: Caseflow,
-        outbox: Outbox,
         listener: Listener,
         engine: Engine,
-        sender_done: Bell,
-        sweep: Callable[[], int],
+        bells: Bells,
+        duties: Sequence[Duty],
+        around: Sequence[AbstractContextManager[object]],
     ) -> None:
         self._flow = flow
-        self._outbox = outbox
         self._listener = listener
         self._engine = engine
-        self._sender_done = sender_done
-        self._case_queued = Bell()
-        self._results_wait = Bell()
+        self._bells = bells
+        self._duties = (Duty(name="close", step=self._close_step, bell=bells.sender_done), *duties)
+        self._around = around
         self._engine_loaded = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._sweep = sweep
         self._stop = threading.Event()
         self._failure: NodeError | None = None
 
@@ -96,36 +121,31 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self._stop.set())
         self._threads = [
-            self._thread("close", self._close_step, self._sender_done),
-            self._thread("work", self._work_step, self._case_queued, first=self._load_engine),
-            *(
-                self._thread(f"deliver {name}", self._deliver_step(name), self._results_wait)
-                for name in self._outbox.destinations
-            ),
+            self._working_thread("work", first=self._load_engine),
+            *(self._thread(duty) for duty in self._duties),
         ]
-        scheduler = BackgroundScheduler(timezone="UTC")
-        scheduler.add_job(self._sweep, "interval", minutes=_SWEEP_MINUTES)
-        port = self._listener.start()
-        scheduler.start()
-        for thread in list(self._threads):
-            thread.start()
-        try:
-            _notify("READY=1")
-            ready(port)
-            self._stop.wait()
-        finally:
-            self._drain(scheduler)
+        with ExitStack() as opened:
+            for context in self._around:
+                opened.enter_context(context)
+            port = self._listener.start()
+            for thread in list(self._threads):
+                thread.start()
+            try:
+                _notify("READY=1")
+                ready(port)
+                self._stop.wait()
+            finally:
+                self._drain()
         if self._failure is not None:
             raise self._failure
 
-    def _drain(self, scheduler: BackgroundScheduler) -> None:
+    def _drain(self) -> None:
         """Let the running cases end; what is left waits in the journal."""
         self._stop.set()
         _notify("STOPPING=1")
         get_logger().info("draining")
         self._listener.stop()
-        scheduler.shutdown(wait=True)
-        for bell in (self._sender_done, self._case_queued, self._results_wait):
+        for bell in (self._bells.case_queued, *(duty.bell for duty in self._duties)):
             bell.ring()
         if not self._engine_loaded.is_set():
             self._engine.close()
@@ -144,49 +164,47 @@ class Service:
             raise
         self._engine_loaded.set()
         for number in range(2, capacity + 1):
-            thread = self._thread(f"work {number}", self._work_step, self._case_queued)
+            thread = self._working_thread(f"work {number}")
             self._threads.append(thread)
             thread.start()
 
-    def _close_step(self) -> float:
+    def _close_step(self) -> float | None:
         closing = self._flow.close()
         if closing.cases:
-            self._case_queued.ring()
-        return _POLL_S if closing.wait_s is None else min(closing.wait_s, _POLL_S)
+            self._bells.case_queued.ring()
+        return closing.wait_s
 
     def _work_step(self) -> float:
         if not self._flow.work():
             return _POLL_S
-        self._results_wait.ring()
+        self._bells.results_wait.ring()
         return 0.0
 
-    def _deliver_step(self, name: str) -> Callable[[], float]:
-        def step() -> float:
-            return min(self._outbox.deliver(name) or _POLL_S, _POLL_S)
+    def _working_thread(self, name: str, first: Callable[[], None] | None = None) -> threading.Thread:
+        return self._thread(Duty(name=name, step=self._work_step, bell=self._bells.case_queued), first)
 
-        return step
+    def _thread(self, duty: Duty, first: Callable[[], None] | None = None) -> threading.Thread:
+        return threading.Thread(name=duty.name, target=self._loop, args=(duty, first))
 
-    def _thread(
-        self, name: str, step: Callable[[], float], bell: Bell, first: Callable[[], None] | None = None
-    ) -> threading.Thread:
-        return threading.Thread(name=name, target=self._loop, args=(step, bell, first))
-
-    def _loop(self, step: Callable[[], float], bell: Bell, first: Callable[[], None] | None) -> None:
-        """Repeat `step` until the service stops, whenever `bell` rings or its seconds have passed. A machine that fails
-        is tried again; any other error ends the node: with a dead thread it would take instances and never answer.
+    def _loop(self, duty: Duty, first: Callable[[], None] | None) -> None:
+        """Repeat a step until the service stops, whenever its bell rings or its seconds have passed. A machine that
+        fails is tried again; any other error ends the node: with a dead thread it would take instances and never
+        answer.
         """
         try:
             if first is not None:
                 first()
             while not self._stop.is_set():
-                heard = bell.rings()
-                bell.wait(heard, self._paced(step))
+                heard = duty.bell.rings()
+                due_s = self._paced(duty.step)
+                most_s = _POLL_S if duty.most_s is None else duty.most_s
+                duty.bell.wait(heard, most_s if due_s is None else min(due_s, most_s))
         except NodeError as error:
             self._end_with(error)
         except Exception as error:  # noqa: BLE001 - its message may quote a patient, so it is not left to the thread
             self._end_with(unexpected(error))
 
-    def _paced(self, step: Callable[[], float]) -> float:
+    def _paced(self, step: Callable[[], float | None]) -> float | None:
         """Do one step and return the seconds until the next."""
         try:
             return step()

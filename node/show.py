@@ -16,6 +16,8 @@ from node.demo.outcome import DemoOutcome
 from node.errors import NodeError
 
 _ANSWERS = sys.stdout
+#: Words for the states of a delivery that is not at its end, or at a bad one.
+_DELIVERY = {"pending": "pending", "sent": "sent, not confirmed yet", "refused": "refused"}
 
 
 @contextlib.contextmanager
@@ -173,10 +175,14 @@ def overview_text(state: Mapping[str, Any]) -> str:
         reasons = [f"{reason['code']}: {reason['text']}" for reason in case["reasons"]]
         sent = [_delivery_text(item) for item in case["objects"]]
         table.add_row(
-            str(case["id"]), case["state"], case["route"] or "-", case["series_uid"], "\n".join(reasons + sent) or "-"
+            str(case["id"]),
+            _state_text(case),
+            case["route"] or "-",
+            case["series_uid"],
+            "\n".join(reasons + sent) or "-",
         )
     counts = ", ".join(f"{count} {name}" for name, count in state["cases"].items()) or "none"
-    lines = [f"series receiving: {state['receiving']}; cases: {counts}"]
+    lines = [f"series receiving: {state['receiving']}; cases: {counts}", *_owed_lines(state)]
     if state["latest_cases"]:
         lines.append(_rendered(table))
     lines.extend(
@@ -186,11 +192,34 @@ def overview_text(state: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _owed_lines(state: Mapping[str, Any]) -> list[str]:
+    """Return a line for each destination that something is owed to, and for storage commitments without an answer."""
+    owed: dict[str, list[str]] = {}
+    for item in state["deliveries"]:
+        if item["state"] in {"pending", "sent", "refused"}:
+            owed.setdefault(item["destination"], []).append(f"{item['count']} {_DELIVERY[item['state']]}")
+    lines = [f"{name}: {'; '.join(sorted(counts))}" for name, counts in sorted(owed.items())]
+    asked, due = state["commitments"]["asked"], state["commitments"]["due"]
+    lines.extend(f"{name}: {count} storage commitments asked and not answered" for name, count in sorted(asked.items()))
+    return [*lines, f"{due} storage commitments to be reported"] if due else lines
+
+
+def _state_text(case: Mapping[str, Any]) -> str:
+    notes = [
+        f"attempt {case['attempts']}" if case["attempts"] > 1 else "",
+        "partial" if case["partial"] else "",
+        "purged" if case["purged"] else "",
+    ]
+    return ", ".join([case["state"], *filter(None, notes)])
+
+
 def _delivery_text(item: Mapping[str, Any]) -> str:
     if item["destination"] is None:
         return f"{item['kind']} in {item['path']}"
-    trouble = f" after {item['attempts']} tries: {item['text']}" if item["text"] else ""
-    return f"{item['kind']} -> {item['destination']}: {item['state']}{trouble}"
+    state = _DELIVERY.get(item["state"], item["state"])
+    tries = f" after {item['attempts']} tries" if item["attempts"] > 1 or item["text"] else ""
+    trouble = f": {item['text']}" if item["text"] else ""
+    return f"{item['kind']} -> {item['destination']}: {state}{tries}{trouble}"
 
 
 def events_text(trail: Sequence[Mapping[str, Any]]) -> str:

@@ -23,6 +23,9 @@ def program(name: str) -> str | None:
     scripts = sysconfig.get_path("scripts")
     if name in {"storescu", "dsrdump", "echoscu", "dcmdump", "findscu"}:
         return shutil.which(name, path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    if name in {"initdb", "pg_ctl"}:  # Debian keeps them out of the way
+        newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
+        return shutil.which(name, path=os.pathsep.join([*map(str, reversed(newest)), os.environ.get("PATH", "")]))
     places = (scripts, os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")
     return shutil.which(name, path=os.pathsep.join(places))
 
@@ -33,6 +36,9 @@ PEERS = {
     "dcm2niix": "dcm2niix",
     "dcmqi": "segimage2itkimage",
     "dicom3tools": "dciodvfy",
+    "postgresql": "initdb",
+    "strace": "strace",
+    "fuse": "fusermount3",
 }
 
 

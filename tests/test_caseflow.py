@@ -1,11 +1,9 @@
 """The live way of a case, step by step, with a segmenter that needs no network and a clock that the tests turn."""
 
-import contextlib
 import errno
 import io
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +11,9 @@ import pydicom
 import pytest
 from oracle import OracleSegmenter, failure, write_blocks
 from pydicom.uid import JPEG2000Lossless
-from wired import Node
+from wired import GatedSegmenter, Node, first_case_running
 
 from node.caseflow import Caseflow, Closing
-from node.domain.findings import Segmentation
-from node.domain.geometry import Volume
 from node.errors import (
     BundleError,
     ContextsRefused,
@@ -66,7 +62,7 @@ def test_results_lie_on_the_disk_beside_their_findings_and_picture(node: Node, f
     node.settle()
     folder = (node.state_dir / node.cases()[0]["objects"][0]["path"]).parent
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["findings.json", "measurements.tsv", "overlay.png", "seg.dcm", "sr.dcm"]
+    assert names == ["case.json", "findings.json", "measurements.tsv", "overlay.png", "seg.dcm", "sr.dcm"]
     document = json.loads((folder / "findings.json").read_text())
     assert [found["kind"] for found in document["structures"]] == [
         "vertebral_body",
@@ -323,7 +319,7 @@ def test_a_full_disk_costs_a_case_no_attempt(node: Node, files: list[Path], monk
     node.receive(files)
     node.close()
     with monkeypatch.context() as patch:
-        patch.setattr("node.caseflow.write_case", full)
+        patch.setattr("node.results.write_case", full)
         for _ in range(5):
             with pytest.raises(OSError, match="No space left"):
                 node.flow.work()
@@ -348,33 +344,6 @@ def test_a_case_that_a_failing_journal_left_behind_is_taken_up_again(
     assert node.cases()[0]["state"] == "running"
     node.settle()
     assert node.cases()[0]["state"] == "delivered"
-
-
-class GatedSegmenter(OracleSegmenter):
-    """Holds its first call until the gate opens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.arrived, self.gate = threading.Event(), threading.Event()
-
-    def segment(self, volume: Volume) -> Segmentation:
-        if not self.arrived.is_set():
-            self.arrived.set()
-            assert self.gate.wait(60)
-        return super().segment(volume)
-
-
-@contextlib.contextmanager
-def first_case_running(node: Node, segmenter: GatedSegmenter) -> Iterator[None]:
-    """Work on the oldest case in another thread while the block runs."""
-    worker = threading.Thread(target=node.flow.work)
-    worker.start()
-    assert segmenter.arrived.wait(60)
-    try:
-        yield
-    finally:
-        segmenter.gate.set()
-        worker.join()
 
 
 def test_a_second_worker_takes_the_next_case_and_leaves_the_running_one_alone(

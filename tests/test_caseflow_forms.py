@@ -89,7 +89,7 @@ def test_an_object_is_sent_in_the_transfer_syntax_that_its_file_has(tmp_path: Pa
 def test_key_images_go_out_last_even_where_the_rest_had_to_wait(tmp_path: Path, files: list[Path]) -> None:
     node = Node(tmp_path / "state", forms={"viewer": FORMS["viewer"]})
     node.receive(files)
-    node.shelf.faults = [StoreFailed("0xA700")] * 6
+    node.shelf.faults = [None, StoreFailed("0xA700")]
     node.settle()
     node.clock.now += 10
     node.outbox.deliver("viewer")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from node import durable
-from node.durable import make_folder_durably, new_folder_durably, write_durably
+from node.durable import GrowingFile, make_folder_durably, new_folder_durably, write_durably
 
 
 def names(folder: Path) -> list[str]:
@@ -164,3 +164,47 @@ def test_a_new_folder_never_covers_another(tmp_path):
         pass
     assert (tmp_path / "a" / "file").read_bytes() == b"1"
     assert names(tmp_path) == ["a"]
+
+
+def test_a_growing_file_is_hidden_until_it_is_kept(tmp_path):
+    file = GrowingFile(tmp_path / "x")
+    file.write(b"one ")
+    file.write(memoryview(b"two"))
+    assert (file.size, file.read(4, 99)) == (7, b"two")
+    assert [name.startswith(".") and name.endswith(".part") for name in names(tmp_path / "x")] == [True]
+    file.keep(tmp_path / "y" / "a")
+    assert (names(tmp_path / "x"), (tmp_path / "y" / "a").read_bytes()) == ([], b"one two")
+    assert (tmp_path / "y" / "a").stat().st_mode & 0o777 == 0o600
+    file.discard()
+    assert names(tmp_path / "y") == ["a"]
+
+
+def test_a_growing_file_that_is_thrown_away_leaves_nothing(tmp_path):
+    file = GrowingFile(tmp_path)
+    file.write(b"1")
+    file.discard()
+    file.discard()
+    assert names(tmp_path) == []
+    with pytest.raises(ValueError, match="thrown away"):
+        file.keep(tmp_path / "a")
+
+
+def test_a_short_write_is_continued(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, chunk: real(descriptor, bytes(chunk)[:3]))
+    file = GrowingFile(tmp_path)
+    file.write(b"abcdefgh")
+    file.keep(tmp_path / "a")
+    assert (file.size, (tmp_path / "a").read_bytes()) == (8, b"abcdefgh")
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_growing_file_that_cannot_be_kept_leaves_nothing(tmp_path, monkeypatch, call):
+    def fail(*_arguments):
+        raise OSError(5, "Input/output error")
+
+    file = GrowingFile(tmp_path)
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        file.keep(tmp_path / "a")
+    assert names(tmp_path) == []

@@ -302,3 +302,8 @@ def test_when_no_route_takes_a_series_each_says_why():
 )
 def test_a_description_that_denies_fat_suppression_is_taken_at_its_word(text):
     assert codes(replace(SIEMENS, series_description=text, protocol_name=None)) == []
+
+
+def test_only_the_beginning_of_an_endless_description_is_read():
+    endless = replace(SIEMENS, series_description="t2" * 30_000 + " stir")
+    assert codes(endless, Rules(exclude_description=["t2.*t2.*stir"])) == []

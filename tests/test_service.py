@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from node.errors import BundleError, EngineDied
 from node.journal.journal import Journal
 from node.journal.overview import overview
 from node.outbox import Outbox
+from node.promises import Promises
 from node.receive.listener import Listener
 from node.receive.spool import Spool
 from node.receive.traffic import Traffic
-from node.service import Bell, Service
-from node.settings import CompletenessSettings, NodeSettings, ReceiveSettings
+from node.service import Bell, Bells, Duty, Service
+from node.settings import CompletenessSettings, NodeSettings
 
 PATIENCE_S = 60.0
 
@@ -67,17 +69,27 @@ class Wired:
         self.engine = Engine()
         self.shelf = Shelf()
         self.journal = Journal(state_dir / "journal.sqlite")
-        sender_done = Bell()
-        traffic = Traffic(time.monotonic, on_ended=sender_done.ring)
+        bells = Bells()
+        traffic = Traffic(time.monotonic, on_ended=bells.sender_done.ring)
         flow = Caseflow(all_settings, self.journal, traffic, self.engine.loaded)
+        outbox = Outbox(all_settings, self.journal, {"archive": self.shelf})
+        self.opened: list[str] = []
         self.service = Service(
             flow=flow,
-            outbox=Outbox(all_settings, self.journal.deliveries, {"archive": self.shelf}),
-            listener=Listener(node, ReceiveSettings(), Spool(state_dir, flow.take).take, traffic),
+            listener=Listener(
+                all_settings, Spool(state_dir, flow.take), traffic, lambda: None, Promises(all_settings, self.journal)
+            ),
             engine=self.engine,
-            sender_done=sender_done,
-            sweep=lambda: 0,
+            bells=bells,
+            duties=[Duty(name="deliver", step=lambda: outbox.deliver("archive"), bell=bells.results_wait)],
+            around=[self._chore()],
         )
+
+    @contextmanager
+    def _chore(self) -> Iterator[None]:
+        self.opened.append("open")
+        yield
+        self.opened.append("closed")
 
     def run(self, drive: Callable[[int], None]) -> None:
         """Serve in this thread; `drive` gets the port in another, and SIGTERM comes when it returns or fails."""

@@ -3,17 +3,34 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from node.domain.case import OnReject, Order, ReportForm, SegmentationForm, SegmentsOf, Wanted
 from node.errors import SettingsError
-from node.settings import Rules, Settings, load_settings, parse_settings
+from node.settings import (
+    ClientTlsSettings,
+    DicomDestination,
+    FolderDestination,
+    ListenerTlsSettings,
+    PeerSettings,
+    Rules,
+    Settings,
+    StowDestination,
+    load_settings,
+    parse_settings,
+)
 
 EXAMPLE = Path(__file__).parents[1] / "config" / "cspine-node.toml"
 #: A default that is commented out, such as `# quiet_s = 30`.
 COMMENTED = re.compile(r"^# ([a-z_]+ = .*)$", re.MULTILINE)
+#: A line of a table that the node does without, such as `## [receive.tls]`.
+OPTIONAL = re.compile(r"^## (\[.*|[a-z_]+ = .*)$", re.MULTILINE)
 ARCHIVE = {"name": "archive", "host": "pacs", "port": 104, "ae_title": "PACS"}
+PACS = {"ae_title": "PACS"}
+CALLED = {"host": "pacs", "port": 104}
+STOW = {"name": "web", "kind": "stow", "url": "http://pacs/dicom-web"}
 FEWEST = {"node": {"state_dir": "/state"}, "destination": [ARCHIVE]}
 
 
@@ -44,7 +61,7 @@ def test_the_rules_of_the_example_are_the_defaults_and_none_is_left_out():
 def test_what_the_example_comments_out_is_the_default():
     text = EXAMPLE.read_text(encoding="utf-8")
     uncommented = tomllib.loads(COMMENTED.sub(r"\1", text))
-    assert len(COMMENTED.findall(text)) == 33
+    assert len(COMMENTED.findall(text)) == 51
     assert parse_settings(uncommented, name="uncommented") == load_settings(EXAMPLE)
 
 
@@ -53,20 +70,52 @@ def test_what_the_example_writes_out_for_the_node_is_the_default():
     assert (parsed.ae_title, parsed.host, parsed.port) == (plain.ae_title, plain.host, plain.port)
 
 
+def whole_example() -> dict[str, Any]:
+    """The example with everything that it comments out."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    return tomllib.loads(OPTIONAL.sub(r"\1", COMMENTED.sub(r"\1", text)))
+
+
 def test_the_example_names_every_key():
-    document = tomllib.loads(COMMENTED.sub(r"\1", EXAMPLE.read_text(encoding="utf-8")))
+    document = whole_example()
     assert set(document) == set(Settings.model_fields)
-    for name, section in document.items():
+    assert set(document["receive"]["tls"]) == set(ListenerTlsSettings.model_fields)
+    assert set(document["peer"][0]) == set(PeerSettings.model_fields)
+    archive, stow, folder = document["destination"]
+    assert set(archive) == set(DicomDestination.model_fields)
+    assert {*archive, *stow, *folder} | {"tls", "token_file"} >= set(StowDestination.model_fields)
+    assert {*folder} == {"name", "kind", "path"}
+    assert set(archive["tls"]) == set(ClientTlsSettings.model_fields)
+    for name in ("node", "receive", "completeness", "journal", "retention", "model", "work", "log"):
         known = getattr(load_settings(EXAMPLE), name)
-        if isinstance(section, list):
-            assert set(section[0]) == set(type(known[0]).model_fields), name
-        else:
-            assert set(section) == set(type(known).model_fields), name
+        assert set(document[name]) | {"tls"} == set(type(known).model_fields) | {"tls"}, name
+
+
+def test_the_optional_tables_of_the_example_parse():
+    parsed = parse_settings(whole_example(), name="whole")
+    assert [type(destination) for destination in parsed.destination] == [
+        DicomDestination,
+        StowDestination,
+        FolderDestination,
+    ]
+    assert [peer.ae_title for peer in parsed.peer] == ["PACS"]
 
 
 def test_a_relative_state_folder_starts_at_the_file(tmp_path):
     (tmp_path / "node.toml").write_text('[node]\nstate_dir = "state"\n')
     assert load_settings(tmp_path / "node.toml").node.state_dir == tmp_path / "state"
+
+
+def test_relative_files_of_tls_and_destinations_start_at_the_file(tmp_path):
+    (tmp_path / "node.toml").write_text(
+        '[node]\nstate_dir = "s"\n[receive.tls]\ncertificate = "c"\nkey = "/k"\nauthorities = "a"\n'
+        '[[destination]]\nname = "f"\nkind = "folder"\npath = "out"\n'
+        '[[destination]]\nname = "w"\nkind = "stow"\nurl = "https://w"\ntoken_file = "t"\ntls = {authorities = "ca"}\n'
+    )
+    parsed = load_settings(tmp_path / "node.toml")
+    tls, (folder, stow) = parsed.receive.tls, parsed.destination
+    assert (tls.certificate, tls.key, tls.authorities) == (tmp_path / "c", Path("/k"), tmp_path / "a")
+    assert (folder.path, stow.token_file, stow.tls.authorities) == (tmp_path / "out", tmp_path / "t", tmp_path / "ca")
 
 
 def test_a_tilde_in_the_state_folder_is_the_home_folder(tmp_path, monkeypatch):
@@ -110,7 +159,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
         ({"nodes": {}}, "nodes: Extra inputs are not permitted"),
         ({"receive": {"timeout": 3}}, "receive.timeout: Extra inputs are not permitted"),
         ({"route": [{"name": "a", "accept": {"planes": "any"}}]}, "route[0].accept.planes: Extra inputs"),
-        ({"destination": [{**ARCHIVE, "tls": True}]}, "destination[0].tls: Extra inputs are not permitted"),
+        ({"destination": [{**ARCHIVE, "tls": True}]}, "destination[0].tls: Input should be"),
         ({"node": 3}, "node: Input should be"),
         ({"node": {"state_dir": 3}}, "node.state_dir: "),
         ({"node": {"state_dir": "s", "port": "many"}}, "node.port: Input should be a valid integer"),
@@ -118,8 +167,27 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
         ({"node": {"state_dir": "s", "port": True}}, "node.port: Input should be a valid integer"),
         ({"node": {"state_dir": "s", "port": 65536}}, "node.port: Input should be less than or equal to 65535"),
         ({"node": {"state_dir": "s", "ae_title": "SEVENTEEN_LETTERS"}}, "node.ae_title: an AE title has 1 to 16"),
-        ({"receive": {"calling_ae_titles": ["PACS", "A\\B"]}}, "receive.calling_ae_titles[1]: an AE title has"),
-        ({"receive": {"calling_ae_titles": "PACS"}}, "receive.calling_ae_titles: Input should be a valid tuple"),
+        ({"peer": [PACS, {"ae_title": "A\\B"}]}, "peer[1].ae_title: an AE title has"),
+        ({"peer": [PACS, PACS]}, "peer[1].ae_title: 'PACS' stands there twice"),
+        ({"peer": [{**PACS, "networks": ["10.1.2.3/24"]}]}, "peer[0].networks[0]: 10.1.2.3/24 has host bits set"),
+        ({"peer": [{**PACS, "may": ["query"]}]}, "peer[0].may[0]: Input should be 'store' or 'commit'"),
+        ({"peer": [{**PACS, "may": ["commit"]}]}, "peer[0]: host and port are needed for"),
+        ({"peer": [{**PACS, **CALLED, "ask_missing": True}]}, "peer[0]: ask_missing needs ask_count"),
+        ({"peer": [{**PACS, "certificate": "a"}]}, "peer[0].certificate: is looked at over TLS only"),
+        ({"receive": {"plain": False}}, "receive: plain = false needs [receive.tls]"),
+        ({"receive": {"maximum_connections": 19}}, "receive: maximum_connections is smaller than maximum_assoc"),
+        ({"receive": {"tls": {"certificate": "a", "key": "b"}}}, "receive.tls.authorities: Field required"),
+        ({"journal": {"url": "mysql://here"}}, "journal.url: String should match pattern"),
+        ({"destination": [{"kind": "ftp"}]}, "destination[0]: kind must be"),
+        ({"destination": [{**STOW, "url": "https://user:pass@pacs"}]}, "destination[0].url: String should match"),
+        ({"destination": [{**STOW, "token_file": "t"}]}, "destination[0]: url: a password or token is sent over https"),
+        ({"destination": [{**STOW, "username": "u"}]}, "destination[0]: username and password_file come together"),
+        ({"destination": [{**STOW, "confirm": "commitment"}]}, "destination[0].confirm: Input should be 'none' or 'q"),
+        ({"destination": [{"name": "a", "kind": "folder"}]}, "destination[0].path: Field required"),
+        (
+            {"destination": [{**ARCHIVE, "tls": {"authorities": "a", "key": "k"}}]},
+            "destination[0].tls: certificate and key come together",
+        ),
         ({"receive": {"maximum_associations": 0}}, "receive.maximum_associations: Input should be greater"),
         ({"completeness": {"quiet_s": -1}}, "completeness.quiet_s: Input should be greater"),
         ({"completeness": {"quiet_s": float("nan")}}, "completeness.quiet_s: Input should be greater"),

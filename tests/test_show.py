@@ -4,7 +4,7 @@ from findings_by_hand import doubtful, findings
 
 from node.deliver.document import findings_document
 from node.domain.findings import Verdict
-from node.show import findings_text
+from node.show import findings_text, overview_text
 
 
 def test_findings_are_a_table_with_levels_and_what_is_to_be_said_of_it():
@@ -30,4 +30,45 @@ def test_nothing_found_is_said_with_its_verdict():
         "total: ",
         "quality: reject",
         "model: oracle 1.0. For tests.",
+    ]
+
+
+def test_status_is_counts_what_is_owed_and_a_table_of_cases():
+    case = {"id": 7, "route": "neck", "series_uid": "1.2.3", "reasons": [], "purged": False}
+    sent = {"kind": "SEG", "destination": "archive", "state": "sent", "attempts": 1, "text": None}
+    kept = {
+        "kind": "SR",
+        "destination": None,
+        "state": None,
+        "attempts": None,
+        "text": None,
+        "path": "results/7/sr.dcm",
+    }
+    state = {
+        "receiving": 1,
+        "cases": {"sending": 1, "held": 1},
+        "deliveries": [
+            {"destination": "archive", "state": "sent", "count": 1},
+            {"destination": "archive", "state": "pending", "count": 2},
+            {"destination": "archive", "state": "delivered", "count": 40},
+        ],
+        "commitments": {"asked": {"archive": 1}, "due": 3},
+        "latest_cases": [
+            {**case, "state": "sending", "attempts": 2, "partial": True, "objects": [sent, kept]},
+            {**case, "id": 6, "state": "held", "attempts": 0, "partial": False, "objects": []},
+        ],
+        "latest_quarantined": [
+            {"received_at": "2026-01-01T00:00:00", "code": "not-dicom", "text": "no", "path": "quarantine/1.dcm"}
+        ],
+    }
+    assert overview_text(state).splitlines() == [
+        "series receiving: 1; cases: 1 sending, 1 held",
+        "archive: 1 sent, not confirmed yet; 2 pending",
+        "archive: 1 storage commitments asked and not answered",
+        "3 storage commitments to be reported",
+        "case  state                        route  series  why / where",
+        "7     sending, attempt 2, partial  neck   1.2.3   SEG -> archive: sent, not confirmed yet",
+        "                                                  SR in results/7/sr.dcm",
+        "6     held                         neck   1.2.3   -",
+        "quarantined 2026-01-01T00:00:00: not-dicom: no (quarantine/1.dcm)",
     ]

@@ -30,6 +30,10 @@ ENCAPSULATED = frozenset(
 MAX_NESTING = 16
 #: A thousand frames of Enhanced MR hold some 300,000 elements.
 MAX_ELEMENTS = 4_000_000
+#: Values and items that are kept in memory, some 200 bytes each: a frame of Enhanced MR has about 20.
+MAX_KEPT = 500_000
+#: All values together.
+MAX_KEPT_BYTES = 32 << 20
 #: Longest value that is read; descriptions hold 64 characters, UI 64, multi-valued DS a few hundred.
 MAX_VALUE_BYTES = 65_536
 
@@ -109,6 +113,8 @@ class _Reader:
     file: BinaryIO
     size: int
     count: int = field(default=0)
+    kept: int = field(default=0)
+    kept_bytes: int = field(default=0)
 
     def data_set(self, at: int, has_preamble: bool) -> DataSet:
         meta, at = self._meta(at)
@@ -124,7 +130,7 @@ class _Reader:
             if header.tag in _PIXELS:
                 pixels = self._pixels(header)
                 break
-            self._take(header, elements, syntax, 0)
+            self._take(header, self.size, elements, syntax, 0)
         return DataSet(
             transfer_syntax_uid=uid,
             meta=meta,
@@ -139,7 +145,7 @@ class _Reader:
         meta = Elements(little=True)
         while at + 8 <= self.size and self._bytes(at, 2) == b"\x02\0":
             header = self._header(at, self.size, _EXPLICIT)
-            at = self._take(header, meta, _EXPLICIT, 0)
+            at = self._take(header, self.size, meta, _EXPLICIT, 0)
         return meta, at
 
     def _syntax(self, at: int, declared: str | None) -> _Syntax:
@@ -189,22 +195,29 @@ class _Reader:
             return header.start + header.length
         return self._sequence(header, end, syntax, depth, None)
 
-    def _take(self, header: _Header, into: Elements, syntax: _Syntax, depth: int) -> int:
+    def _take(self, header: _Header, end: int, into: Elements, syntax: _Syntax, depth: int) -> int:
         """Keep the element when it is wanted; return where the next one starts."""
         known = DICTIONARY.get(header.tag)
         if known is None or (known == "SQ" and header.vr not in (b"SQ", b"UN", b"")):
-            return self._skip(header, self.size, syntax, depth)
+            return self._skip(header, end, syntax, depth)
         if known == "SQ":
             items: list[Elements] = []
-            at = self._sequence(header, self.size, syntax, depth, items)
+            at = self._sequence(header, end, syntax, depth, items)
             into.keep_items(header.tag, tuple(items))
             return at
         if header.length == _UNDEFINED:
-            return self._skip(header, self.size, syntax, depth)
+            return self._skip(header, end, syntax, depth)
         if header.length <= MAX_VALUE_BYTES:
+            self._keep(header.length)
             vr = known if header.vr in (b"", b"UN") else header.vr.decode("ascii", "replace")
             into.keep(header.tag, vr, self._bytes(header.start, header.length))
         return header.start + header.length
+
+    def _keep(self, length: int) -> None:
+        self.kept += 1
+        self.kept_bytes += length
+        if self.kept > MAX_KEPT or self.kept_bytes > MAX_KEPT_BYTES:
+            raise InputError("the elements that are needed take more memory than any sound file asks for")
 
     def _sequence(
         self,
@@ -228,6 +241,8 @@ class _Reader:
             if item.tag != _ITEM:
                 raise InputError("a sequence holds something that is not an item")
             into = None if items is None else Elements(little=inner.little)
+            if into is not None:
+                self._keep(0)
             at = self._item(item, end, inner, depth, into)
             if items is not None and into is not None:
                 items.append(into)
@@ -246,7 +261,7 @@ class _Reader:
             at = (
                 self._skip(header, end, syntax, depth + 1)
                 if into is None
-                else self._take(header, into, syntax, depth + 1)
+                else self._take(header, end, into, syntax, depth + 1)
             )
         return end
 

@@ -17,6 +17,9 @@ FloatArray = NDArray[np.float64]
 PARALLEL_TOLERANCE = 2e-3
 #: How far stored cosines may be from unit length and from a right angle before they mean nothing.
 COSINE_TOLERANCE = 1e-2
+#: No patient lies a hundred metres from the isocentre, no pixel is smaller than a micrometre or larger than a metre.
+LARGEST_POSITION_MM = 1e5
+SPACING_MM = (1e-3, 1e3)
 #: Frames closer than this along the normal lie at one place; no scanner makes slices this thin.
 SAME_PLACE_MM = 0.01
 
@@ -45,11 +48,11 @@ def with_plane(frame: Frame, elements: Elements) -> Frame:
     position = elements.numbers("ImagePositionPatient")
     cosines = elements.numbers("ImageOrientationPatient")
     spacing = elements.numbers("PixelSpacing")
-    if len(position) == 3:
+    if len(position) == 3 and max(map(abs, position)) <= LARGEST_POSITION_MM:
         frame = replace(frame, position_lps_mm=vector(position))
     if len(cosines) == 6 and _are_axes(cosines):
         frame = replace(frame, row_cosines=vector(cosines[:3]), column_cosines=vector(cosines[3:]))
-    if len(spacing) == 2 and min(spacing) > 0:
+    if len(spacing) == 2 and SPACING_MM[0] <= min(spacing) and max(spacing) <= SPACING_MM[1]:
         frame = replace(frame, pixel_spacing_mm=(spacing[0], spacing[1]))
     return frame
 

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from node import log, show
-from node.cli import bench, commands, model
+from node.cli import bench, cases, commands, journal, model
 from node.cli.options import ERRORS
 from node.errors import NodeError, SystemFailed, unexpected
 
@@ -23,9 +23,13 @@ app.command()(commands.segment)
 app.command()(commands.demo)
 app.command()(commands.status)
 app.command()(commands.echo)
+for command in (cases.retry, cases.hold, cases.release, cases.cancel, cases.reprocess, cases.purge):
+    app.command()(command)
+app.add_typer(journal.app, name="journal")
 app.command("check-config")(commands.check_config)
 app.add_typer(model.app, name="model")
 app.command()(bench.bench)
+app.command("bench-net")(bench.bench_net)
 app.command()(commands.version)
 
 #: What the command line parser exits with when it does not understand.

@@ -67,6 +67,24 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise typer.Exit(_complained(complaints))
 
 
+def bench_net(
+    images: Annotated[int, typer.Option("--images", min=8, help="Of 528 KB each.")] = 400,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Of each receiver.")] = 3,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the JSON here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast the node takes images, against Orthanc on the same machine (docs/benchmarks.md)."""
+    from node.bench.network import measure_network, rows  # noqa: PLC0415 - other commands do not need it
+
+    with show.steps(ERRORS) as step:
+        document = measure_network(images, repetitions, step)
+    if out is not None:
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    table = rows(document)
+    width = max(len(name) for name, _ in table)
+    show.answer(document, "\n".join(f"{name:<{width}}  {value}" for name, value in table), as_json=as_json)
+
+
 def _complained(complaints: list[str]) -> int:
     for complaint in complaints:
         ERRORS.print(complaint, style="red", markup=False)

@@ -10,7 +10,7 @@ import typer
 from node import __version__, bootstrap, show
 from node.batch.offline import Options, segment_paths
 from node.cli.options import ERRORS, AsJson, Config, OptionalConfig
-from node.deliver.scu import echo as send_echo
+from node.deliver.build import destination_of
 from node.domain.case import Order, ReportForm, SegmentationForm, SegmentsOf, Wanted
 from node.errors import NodeError, NothingToSegment, SettingsError
 from node.journal.overview import events, overview
@@ -108,7 +108,7 @@ def echo(
     destination: Annotated[str | None, typer.Argument(help="Name of a destination; all of them without.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the destinations whether they are there (C-ECHO)."""
+    """Ask the destinations whether they are there: C-ECHO, QIDO-RS, or a look at the folder."""
     settings = load_settings(config)
     chosen = [peer for peer in settings.destination if destination in {None, peer.name}]
     if not chosen:
@@ -118,7 +118,7 @@ def echo(
     failed: NodeError | None = None
     for peer in chosen:
         try:
-            send_echo(bootstrap.peer_of(peer, settings.node))
+            destination_of(peer, settings.node).reach()
             answers[peer.name] = {"ok": True}
         except NodeError as error:
             failed = error

@@ -1,10 +1,11 @@
 """What every destination can do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from node.domain.commitment import CommitmentReport
 from node.errors import DeliveryError
 
 
@@ -15,8 +16,11 @@ class Parcel:
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
-    #: The encoding of the file, offered as it is: nothing is transcoded on the way.
+    #: The encoding of the file.
     transfer_syntax_uid: str
+    #: Of the object itself, for questions about it and for folders; "" where nobody knows.
+    study_uid: str = ""
+    series_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +30,32 @@ class Answer:
     parcel: Parcel
     error: DeliveryError | None
     note: str | None
+    #: It says that it has an object of this UID already, or what it says cannot be read: to be verified.
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """Whether a destination has one object."""
+
+    parcel: Parcel
+    found: bool
 
 
 class Destination(Protocol):
-    """A place that takes results."""
+    """A place that takes results. Every method raises DeliveryError when the whole way is closed."""
 
-    def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Answer]:
-        """Deliver `parcels` in order, answering for each at once. Raises DeliveryError when the whole way is closed."""
+    def deliver(self, parcels: Sequence[Parcel]) -> Generator[Answer, None, None]:
+        """Deliver `parcels` in order, answering for each at once; whoever stops asking stops the delivery."""
+
+    def confirm(self, parcels: Sequence[Parcel]) -> Generator[Confirmation, None, None]:
+        """Ask for each of `parcels` whether it is there. Raises ContextsRefused where nothing can be asked."""
+
+    def ask_commitment(self, transaction_uid: str, parcels: Sequence[Parcel], /) -> CommitmentReport | None:
+        """Ask for storage commitment of `parcels` (PS3.4 J.3.2); return the report where it comes at once.
+
+        Raises DestinationMisconfigured where the destination knows no storage commitment.
+        """
+
+    def reach(self) -> None:
+        """Ask whether the destination is there and knows the node."""

@@ -1,17 +1,41 @@
-"""Associations that the node requests (PS3.8 7.1), for C-ECHO and C-STORE."""
+"""Associations that the node requests (PS3.8 7.1), for every service it is a SCU of."""
 
 import contextlib
+import socket
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pynetdicom import AE, _config
-from pynetdicom.presentation import build_context
+from pynetdicom import AE, _config, evt
+from pynetdicom.presentation import build_context, build_role
 
-from node.errors import AssociationRefused, ContextsRefused, PeerUnreachable
+from node.deliver.tls import ClientContext, client_context
+from node.errors import (
+    AssociationRefused,
+    ContextsRefused,
+    DeliveryError,
+    DestinationMisconfigured,
+    PeerUnreachable,
+    RequestFailed,
+)
+from node.settings import ClientTlsSettings
 
 _config.LOG_HANDLER_LEVEL = "none"
+
+#: Bytes. What the node receives as SCU is short: PDUs of 16 KB as agreed, and the answer to its own request.
+_LONGEST_PDU = 1 << 20
+#: Results of an A-ASSOCIATE-RJ (PS3.8 9.3.4).
+_REJECTED_PERMANENT = 1
+#: (source, reason) of an A-ASSOCIATE-RJ (PS3.8 9.3.4).
+_REASONS = {
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognised",
+    (1, 7): "called AE title not recognised",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +46,36 @@ class Peer:
     port: int
     ae_title: str
     calling_ae_title: str
+    #: For connecting, and for each answer beyond the time that the bytes themselves may take.
     timeout_s: float
+    #: The slowest line that is put up with.
+    minimum_kb_per_s: float = 64.0
+    tls: ClientTlsSettings | None = None
+
+    @property
+    def who(self) -> str:
+        """Return how the peer is called in messages."""
+        return f"{self.ae_title} at {self.host}:{self.port}"
+
+    def patience_s(self, size: int) -> float:
+        """Return how long the answer to `size` bytes may take: pynetdicom's DIMSE time-out includes sending them."""
+        return self.timeout_s + size / (1000.0 * self.minimum_kb_per_s)
 
 
 @contextlib.contextmanager
-def associate(peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Any]:
+def associate(
+    peer: Peer,
+    contexts: Sequence[tuple[str, Sequence[str]]],
+    *,
+    as_scp: Sequence[str] = (),
+    handlers: Sequence[Any] = (),
+) -> Iterator[Any]:
     """Open an association that offers `contexts`, (abstract syntax, transfer syntaxes) each, and release it after.
 
-    Raises PeerUnreachable, AssociationRefused or ContextsRefused.
+    `as_scp`: abstract syntaxes whose SCP the node is, although it calls (PS3.7 D.3.3.4); `handlers`: (event, handler)
+    pairs for what the peer asks.
+    Raises PeerUnreachable, AssociationRefused (for now), DestinationMisconfigured (rejected for good, or TLS failed) or
+    ContextsRefused.
     """
     ae = AE(ae_title=peer.calling_ae_title)
     ae.connection_timeout = peer.timeout_s
@@ -37,17 +83,21 @@ def associate(peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> Iter
     ae.dimse_timeout = peer.timeout_s
     ae.network_timeout = peer.timeout_s
     offered = [build_context(abstract, list(transfer)) for abstract, transfer in contexts]
-    who = f"{peer.ae_title} at {peer.host}:{peer.port}"
+    tls = client_context(peer.tls) if peer.tls else None
     try:
-        association = ae.associate(peer.host, peer.port, contexts=offered, ae_title=peer.ae_title)
+        association = ae.associate(
+            peer.host,
+            peer.port,
+            contexts=offered,
+            ae_title=peer.ae_title,
+            ext_neg=[build_role(abstract, scp_role=True) for abstract in as_scp],
+            tls_args=(tls, (peer.tls and peer.tls.server_name) or peer.host) if tls else None,
+            evt_handlers=[(evt.EVT_CONN_OPEN, _prepare_socket, [peer.timeout_s]), *handlers],
+        )
     except OSError as error:  # the name of the host is not known
-        raise PeerUnreachable(f"{who}: {error.strerror}") from error
+        raise PeerUnreachable(f"{peer.who}: {error.strerror}") from error
     if not association.is_established:
-        if association.is_rejected:
-            raise AssociationRefused(f"{who} rejected the association")
-        if association.is_aborted and association.acceptor.primitive is not None and not association.accepted_contexts:
-            raise ContextsRefused(f"{who} accepts none of the presentation contexts")
-        raise PeerUnreachable(f"{who} does not answer")
+        raise _refusal(peer, association, tls)
     _hold_reactor_while_sending(association)
     try:
         yield association
@@ -57,9 +107,12 @@ def associate(peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> Iter
 
 
 def echo(peer: Peer) -> None:
-    """Ask a peer whether it is there (C-ECHO, PS3.4 A). Raises PeerUnreachable or AssociationRefused."""
+    """Ask a peer whether it is there (C-ECHO, PS3.4 A).
+
+    Raises PeerUnreachable, AssociationRefused, DestinationMisconfigured, ContextsRefused or RequestFailed.
+    """
     with associate(peer, [("1.2.840.10008.1.1", ["1.2.840.10008.1.2"])]) as association:
-        silent = f"{peer.ae_title} at {peer.host}:{peer.port} did not answer the C-ECHO"
+        silent = f"{peer.who} did not answer the C-ECHO"
         try:
             status = association.send_c_echo()
         except RuntimeError as error:  # pynetdicom: the association has ended
@@ -67,7 +120,40 @@ def echo(peer: Peer) -> None:
         if "Status" not in status:
             raise PeerUnreachable(silent)
         if status.Status != 0:
-            raise AssociationRefused(f"{peer.ae_title} answered the C-ECHO with 0x{status.Status:04X}")
+            raise RequestFailed(f"{peer.ae_title} answered the C-ECHO with 0x{status.Status:04X}")
+
+
+def _refusal(peer: Peer, association: Any, tls: ClientContext | None) -> DeliveryError:
+    """Return why there is no association."""
+    answer = association.acceptor.primitive
+    if association.is_rejected:
+        reason = _REASONS.get((answer.result_source, answer.diagnostic), "no reason given")
+        if answer.result == _REJECTED_PERMANENT:
+            return DestinationMisconfigured(f"{peer.who} rejected the association for good: {reason}")
+        return AssociationRefused(f"{peer.who} rejected the association for now: {reason}")
+    if association.is_aborted and answer is not None and not association.accepted_contexts:
+        return ContextsRefused(f"{peer.who} accepts none of the presentation contexts")
+    if tls is not None and tls.objection is not None:
+        return DestinationMisconfigured(f"{peer.who}: TLS failed: {tls.objection}")
+    return PeerUnreachable(f"{peer.who} does not answer")
+
+
+def _prepare_socket(event: Any, timeout_s: float) -> None:
+    """Let no send or receive block for ever, and send small PDUs at once: Nagle's algorithm costs 40 ms an object.
+
+    A PDU may declare 4 GB; one that is longer than anything that is asked for here ends the connection.
+    """
+    transport = event.assoc.dul.socket
+    transport.socket.settimeout(timeout_s)
+    transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    receive = transport.recv
+
+    def recv(length: int) -> Any:
+        if length > _LONGEST_PDU:
+            raise OSError("the peer sends a PDU that is too long")
+        return receive(length)
+
+    transport.recv = recv
 
 
 def _hold_reactor_while_sending(association: Any) -> None:

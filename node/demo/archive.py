@@ -8,9 +8,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -36,6 +37,8 @@ class Archive:
     peer: Peer
     #: Where its REST interface listens, "" without.
     rest_url: str = ""
+    #: Its process, 0 where it is a thread of this one.
+    pid: int = 0
 
 
 def free_port() -> int:
@@ -58,11 +61,17 @@ def running_archive(folder: Path, *, with_rest: bool = False) -> Iterator[Archiv
 
 @contextlib.contextmanager
 def running_orthanc(
-    program: str, folder: Path, *, with_rest: bool = False, accept_unknown: bool = False
+    program: str,
+    folder: Path,
+    *,
+    with_rest: bool = False,
+    accept_unknown: bool = False,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Archive]:
     """Run Orthanc on free loopback ports. Raises PeerUnreachable when it does not come up.
 
-    `accept_unknown`: takes storage classes that its version does not know, such as Label Map Segmentation.
+    `accept_unknown`: takes storage classes that its version does not know, such as Label Map Segmentation; `more`: keys
+    of its settings file, such as DicomModalities.
     """
     folder.mkdir(parents=True, exist_ok=True)
     peer = _peer("ORTHANC")
@@ -81,6 +90,7 @@ def running_orthanc(
         "RemoteAccessAllowed": False,
         "UnknownSopClassAccepted": accept_unknown,
         "Plugins": [],
+        **more,
     }
     config = folder / "orthanc.json"
     config.write_text(json.dumps(settings))
@@ -97,6 +107,7 @@ def running_orthanc(
                 name=f"Orthanc at 127.0.0.1:{peer.port}, files in {folder}",
                 peer=peer,
                 rest_url=f"http://127.0.0.1:{rest_port}" if with_rest else "",
+                pid=process.pid,
             )
         finally:
             process.terminate()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from node.deliver import manifest
 from node.deliver.folder import remove_objects
 from node.demo.archive import Archive, instances_of_study, running_archive
 from node.demo.livenode import running_node
@@ -65,8 +66,9 @@ def _archived_results(archive: Archive, study_uid: str, sent: frozenset[str]) ->
 
 
 def _keep(results: Path, out: Path) -> list[Path]:
-    """Copy the files of the case, DICOM objects first, in place of those of an earlier demo."""
-    files = sorted(results.iterdir(), key=lambda path: (path.suffix != ".dcm", path.name))
+    """Copy the files of the case, DICOM objects first, in place of those of an earlier demo; not the journal's."""
+    kept = (path for path in results.iterdir() if path.name != manifest.NAME)
+    files = sorted(kept, key=lambda path: (path.suffix != ".dcm", path.name))
     remove_objects(out, but={path.name for path in files})
     return [Path(shutil.copy2(path, out / path.name)) for path in files]
 

@@ -17,16 +17,21 @@ class CaseState(Enum):
     REJECTED = "rejected"
     #: Accepted, waiting for the worker.
     QUEUED = "queued"
-    #: Claimed by the worker.
+    #: Claimed by a worker, whose lease runs.
     RUNNING = "running"
+    #: An operator stopped it before the worker or before the destinations, until released.
+    HELD = "held"
     #: Results are on disk and on their way to the destinations.
     SENDING = "sending"
-    #: Every destination has every object that is meant for it; nothing is owed where none is.
+    #: Every destination has every object that is meant for it, confirmed where that is configured; nothing is owed
+    #: where none is.
     DELIVERED = "delivered"
-    #: At least one destination has refused an object for good.
+    #: At least one destination has refused an object for good, or its attempts are spent.
     UNDELIVERED = "undelivered"
     #: The input cannot be used or its attempts are spent; the reason is stored.
     QUARANTINED = "quarantined"
+    #: An operator ended it.
+    CANCELLED = "cancelled"
     #: A later revision of the same series took over.
     SUPERSEDED = "superseded"
 
@@ -34,12 +39,25 @@ class CaseState(Enum):
 #: Which states may follow a state.
 TRANSITIONS: Mapping[CaseState, frozenset[CaseState]] = {
     CaseState.REJECTED: frozenset({CaseState.SUPERSEDED}),
-    CaseState.QUEUED: frozenset({CaseState.RUNNING, CaseState.SUPERSEDED}),
-    CaseState.RUNNING: frozenset({CaseState.QUEUED, CaseState.SENDING, CaseState.QUARANTINED, CaseState.SUPERSEDED}),
-    CaseState.SENDING: frozenset({CaseState.DELIVERED, CaseState.UNDELIVERED, CaseState.SUPERSEDED}),
+    CaseState.QUEUED: frozenset({CaseState.RUNNING, CaseState.HELD, CaseState.CANCELLED, CaseState.SUPERSEDED}),
+    CaseState.RUNNING: frozenset(
+        {
+            CaseState.QUEUED,
+            CaseState.SENDING,
+            CaseState.QUARANTINED,
+            CaseState.HELD,
+            CaseState.CANCELLED,
+            CaseState.SUPERSEDED,
+        }
+    ),
+    CaseState.HELD: frozenset({CaseState.QUEUED, CaseState.SENDING, CaseState.CANCELLED, CaseState.SUPERSEDED}),
+    CaseState.SENDING: frozenset(
+        {CaseState.DELIVERED, CaseState.UNDELIVERED, CaseState.HELD, CaseState.CANCELLED, CaseState.SUPERSEDED}
+    ),
     CaseState.DELIVERED: frozenset(),
-    CaseState.UNDELIVERED: frozenset({CaseState.SUPERSEDED}),
-    CaseState.QUARANTINED: frozenset({CaseState.SUPERSEDED}),
+    CaseState.UNDELIVERED: frozenset({CaseState.SENDING, CaseState.CANCELLED, CaseState.SUPERSEDED}),
+    CaseState.QUARANTINED: frozenset({CaseState.QUEUED, CaseState.CANCELLED, CaseState.SUPERSEDED}),
+    CaseState.CANCELLED: frozenset({CaseState.SUPERSEDED}),
     CaseState.SUPERSEDED: frozenset(),
 }
 
@@ -49,12 +67,18 @@ class DeliveryState(Enum):
 
     #: Not there yet; tried again until it is.
     PENDING = "pending"
-    #: The destination answered Success or a warning.
+    #: The destination answered Success or a warning, and has yet to confirm that it keeps the object.
+    SENT = "sent"
+    #: Confirmed; or sent to a destination that is not asked to confirm.
     DELIVERED = "delivered"
-    #: The destination will never take it.
+    #: The destination will never take it, or its attempts are spent.
     REFUSED = "refused"
-    #: Its case was superseded before it left.
+    #: Its case was cancelled or superseded before it left.
     CANCELLED = "cancelled"
+
+
+#: The states of deliveries that are not settled yet.
+UNSETTLED = frozenset({DeliveryState.PENDING, DeliveryState.SENT})
 
 
 class ObjectKind(Enum):

@@ -38,30 +38,46 @@ the same work may succeed later, `exit_code` is what a command returns (the numb
     +-- JournalError                  the record of all work cannot be read or written
     |   +-- IllegalTransition         a state may not follow another
     |   +-- NodeAlreadyRunning        another process owns this journal
+    |   +-- JournalDamaged            what it holds is not what was written
+    |   +-- UnknownCase               it has no case of this number
     +-- DeliveryError                 an object did not reach its destination
         +-- PeerUnreachable           no association could be made
         +-- AssociationRefused        the peer said no to the association
         +-- ContextsRefused           the peer takes none of the SOP Classes that were offered
         +-- StoreFailed               the peer answered a C-STORE with a failure that may pass
+        |   +-- OutOfResources        it has no room or no time for anything now
+        |   +-- CannotUnderstand      it cannot read this object; tried a few times, then refused
+        +-- RequestFailed             the peer answered a question or a request for commitment with a failure
         +-- StoreRefused              the peer will never take this object
         +-- ResultDamaged             the file to send is gone or differs from its digest
+        +-- DestinationMisconfigured  the destination rejects who we are
+        +-- NotConfirmed              the destination took the object, and later does not have it
+        +-- AttemptsSpent             the destination failed as often as its settings allow
 
 Messages never hold patient data: no names, no identifiers of persons, no values of free text elements.
 """
 
 from node.errors.delivery import (
     AssociationRefused,
+    AttemptsSpent,
+    CannotUnderstand,
     ContextsRefused,
     DeliveryError,
+    DestinationMisconfigured,
+    NotConfirmed,
+    OutOfResources,
     PeerUnreachable,
+    RequestFailed,
     ResultDamaged,
     StoreFailed,
     StoreRefused,
 )
 from node.errors.journal import (
     IllegalTransition,
+    JournalDamaged,
     JournalError,
     NodeAlreadyRunning,
+    UnknownCase,
 )
 from node.errors.model import (
     BundleError,
@@ -105,10 +121,13 @@ from node.errors.root import (
 
 __all__ = [
     "AssociationRefused",
+    "AttemptsSpent",
     "BundleError",
     "BundleTampered",
+    "CannotUnderstand",
     "ContextsRefused",
     "DeliveryError",
+    "DestinationMisconfigured",
     "DuplicatePosition",
     "EncodingError",
     "EngineDied",
@@ -118,6 +137,7 @@ __all__ = [
     "ImageRefused",
     "InputError",
     "InvalidIdentifier",
+    "JournalDamaged",
     "JournalError",
     "MissingGeometry",
     "MixedOrientation",
@@ -127,9 +147,12 @@ __all__ = [
     "NodeAlreadyRunning",
     "NodeError",
     "NotAnImage",
+    "NotConfirmed",
     "NotDicom",
     "NothingToSegment",
+    "OutOfResources",
     "PeerUnreachable",
+    "RequestFailed",
     "ResultDamaged",
     "SelfTestFailed",
     "SettingsError",
@@ -143,6 +166,7 @@ __all__ = [
     "TwoAcquisitions",
     "UndecodablePixels",
     "Unexpected",
+    "UnknownCase",
     "UnsafeArchive",
     "UnsupportedTransferSyntax",
     "VolumeRefused",

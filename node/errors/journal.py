@@ -24,3 +24,18 @@ class NodeAlreadyRunning(JournalError):
     code = "node-already-running"
     retryable = False
     exit_code = 75
+
+
+class JournalDamaged(JournalError):
+    """What the journal holds is not what was written; `cspine-node journal rebuild` makes a new one from the spool."""
+
+    code = "journal-damaged"
+    retryable = False
+
+
+class UnknownCase(JournalError):
+    """The journal has no case of this number."""
+
+    code = "unknown-case"
+    retryable = False
+    exit_code = 65

@@ -1,24 +1,22 @@
-"""Arrivals in the journal: which instances are stored, which series still receive."""
+"""Arrivals in the journal: which instances are stored, which series still receive, how much is expected of them."""
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from node.domain.arrivals import Arrival, Quarantined
+from node.domain.arrivals import Arrival, Expectation, ExpectedBy, Quarantined
 from node.domain.identifiers import Digest
 from node.journal import schema
+from node.journal.batch import BatchWriter, Outcome, Stored
+from node.journal.gathering import Gathering
+from node.journal.seals import verified
 from node.journal.store import Store
 
+__all__ = ["ArrivalJournal", "HeldInstance", "OpenSeries", "Outcome", "StoredInstance"]
 
-class Outcome(Enum):
-    """What an arrival was."""
-
-    NEW = "new"
-    #: Known UID, other content: a new version, the old one stays.
-    CHANGED = "changed"
-    #: Known UID, same content: nothing to do.
-    DUPLICATE = "duplicate"
+#: Values that one statement may hold.
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +25,19 @@ class OpenSeries:
 
     series_uid: str
     study_uid: str
+    #: Counts new and changed instances, so that closing notices a late one.
     arrivals: int
-    own_result: bool
+    #: Distinct instances that are stored.
+    instances: int = 0
+    own_result: bool = False
+    #: Of who sent the latest instance.
+    calling_ae: str = ""
+    #: Seconds since the first arrival of this revision, by the journal's wall clock, never less than 0.
+    first_age_s: float = 0.0
+    #: What the best source says; None while nobody has said anything.
+    expected: Expectation | None = None
+    #: How many revisions have been closed before.
+    revisions: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,126 +49,182 @@ class StoredInstance:
     path: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldInstance:
+    """The newest version of an instance, with its class and series."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_uid: str
+    digest: Digest
+    path: str
+
+
 class ArrivalJournal:
     """Arrivals, as rows."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._batch = BatchWriter(store)
+        self._gathering = Gathering[Stored, Outcome](self._write)
 
-    def record(self, arrival: Arrival) -> Outcome:
-        """Record an instance; on return it is on the disk. A changed or new one opens its series again."""
-        table = schema.instance
-        with self._store.transaction() as connection:
-            known = connection.execute(
-                select(table.c.digest, table.c.id)
-                .where(table.c.sop_instance_uid == arrival.sop_instance_uid, table.c.series_uid == arrival.series_uid)
-                .order_by(table.c.id.desc())
-            ).first()
-            if known is not None and known.digest == arrival.digest:
-                return Outcome.DUPLICATE
-            outcome = Outcome.NEW if known is None else Outcome.CHANGED
-            now = self._store.now()
-            self._insert_newest(connection, arrival, now)
-            self._open_series(connection, arrival, now)
-            if outcome is Outcome.CHANGED:
-                self._store.record(connection, "instance changed", series_uid=arrival.series_uid)
-        return outcome
+    def record(self, arrival: Arrival, *, association: str = "") -> Outcome:
+        """Record an instance; on return it is on the disk. A changed or new one opens its series again.
+
+        May be called from many threads: all that wait are written in one transaction, whose error each of them raises.
+        An object that the node itself has made marks its series as its own result.
+        """
+        return self._gathering.submit(Stored(arrival, association, self._store.now()))
 
     def record_quarantined(self, quarantined: Quarantined) -> bool:
         """Record bytes in quarantine and return True; the same bytes again change nothing and return False."""
-        table = schema.quarantine
-        with self._store.transaction() as connection:
-            if connection.execute(select(table.c.id).where(table.c.digest == quarantined.digest)).first():
-                return False
-            values = {
-                "digest": quarantined.digest,
-                "path": quarantined.path,
-                "code": quarantined.code,
-                "text": quarantined.text,
-                "calling_ae": quarantined.calling_ae,
-                "received_at": self._store.now(),
-            }
-            connection.execute(insert(table).values(values))
-            self._store.record(connection, "bytes quarantined", code=quarantined.code)
-        return True
+        return self._store.run(insert_quarantined, self._store, quarantined, self._store.now())
 
     def open_series(self) -> tuple[OpenSeries, ...]:
         """Return the series that still receive, oldest first."""
-        table = schema.series
-        with self._store.transaction() as connection:
-            rows = connection.execute(
-                select(table.c.series_uid, table.c.study_uid, table.c.arrivals, table.c.own_result)
-                .where(~table.c.closed)
-                .order_by(table.c.first_arrival_at)
-            ).all()
+        table, case = schema.series, schema.case
+        revisions = (
+            select(func.count()).where(case.c.series_uid == table.c.series_uid).correlate(table).scalar_subquery()
+        )
+        statement = (
+            select(table, revisions.label("revisions"))
+            .where(~table.c.closed)
+            .order_by(table.c.first_arrival_at, table.c.series_uid)
+        )
+        with self._store.reading() as connection:
+            rows = connection.execute(statement).all()
+            expected = _expected(connection) if rows else {}
         return tuple(
-            OpenSeries(series_uid=uid, study_uid=study, arrivals=arrivals, own_result=own)
-            for uid, study, arrivals, own in rows
+            OpenSeries(
+                series_uid=row.series_uid,
+                study_uid=row.study_uid,
+                arrivals=row.arrivals,
+                instances=row.instances,
+                own_result=row.own_result,
+                calling_ae=row.calling_ae,
+                first_age_s=self._store.age_s(row.first_arrival_at),
+                expected=expected.get(row.series_uid),
+                revisions=row.revisions,
+            )
+            for row in rows
         )
 
+    def expect(self, series_uid: str, expectation: Expectation) -> None:
+        """Note how many instances a series has, by who says so; the same source replaces what it said before.
+
+        The series need not have arrived yet. Of several sources the first in the order of `ExpectedBy` is believed.
+        """
+        self._store.run(self._expect, series_uid, expectation)
+
     def instances(self, series_uid: str) -> tuple[StoredInstance, ...]:
-        """Return the newest version of every instance of a series, by UID."""
+        """Return the newest version of every instance of a series, by UID. Raises JournalDamaged."""
         table = schema.instance
-        newest = select(func.max(table.c.id)).where(table.c.series_uid == series_uid).group_by(table.c.sop_instance_uid)
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             rows = connection.execute(
-                select(table.c.sop_instance_uid, table.c.digest, table.c.path)
-                .where(table.c.id.in_(newest))
-                .order_by(table.c.sop_instance_uid)
-            ).all()
-        return tuple(StoredInstance(sop_instance_uid=uid, digest=digest, path=path) for uid, digest, path in rows)
+                select(table).where(table.c.series_uid == series_uid).order_by(table.c.sop_instance_uid, table.c.id)
+            ).mappings()
+            newest = {row["sop_instance_uid"]: verified(table, row) for row in rows}
+        return tuple(
+            StoredInstance(sop_instance_uid=uid, digest=row["digest"], path=row["path"]) for uid, row in newest.items()
+        )
+
+    def held(self, sop_instance_uids: Collection[str]) -> tuple[HeldInstance, ...]:
+        """Return the newest versions of those of the instances that are stored, by UID. Raises JournalDamaged.
+
+        An instance that lies in two series is told twice; what was purged is not held any more.
+        """
+        table = schema.instance
+        uids = sorted(set(sop_instance_uids))
+        newest = {}
+        with self._store.reading() as connection:
+            for first in range(0, len(uids), _AT_ONCE):
+                statement = (
+                    select(table)
+                    .where(table.c.sop_instance_uid.in_(uids[first : first + _AT_ONCE]))
+                    .order_by(table.c.sop_instance_uid, table.c.id)
+                )
+                for row in connection.execute(statement).mappings():
+                    newest[row["sop_instance_uid"], row["series_uid"]] = verified(table, row)
+        return tuple(
+            HeldInstance(
+                sop_instance_uid=row["sop_instance_uid"],
+                sop_class_uid=row["sop_class_uid"],
+                series_uid=row["series_uid"],
+                digest=row["digest"],
+                path=row["path"],
+            )
+            for row in newest.values()
+        )
+
+    def reopen(self, series_uid: str) -> None:
+        """Let a series receive again without a new arrival; one that receives, or is unknown, stays as it is."""
+        self._store.run(reopen_series, self._store, series_uid)
 
     def is_known_result(self, sop_instance_uid: str) -> bool:
         """Return whether the node itself made the object of this UID."""
         table = schema.result
-        with self._store.transaction() as connection:
+        with self._store.reading() as connection:
             found = connection.execute(select(table.c.id).where(table.c.sop_instance_uid == sop_instance_uid)).first()
         return found is not None
 
-    @staticmethod
-    def _insert_newest(connection: Connection, arrival: Arrival, now: str) -> None:
-        """Insert the row; a version seen before moves to the front, so that the newest row is what the sender has."""
-        table = schema.instance
-        connection.execute(
-            table.delete().where(
-                table.c.sop_instance_uid == arrival.sop_instance_uid,
-                table.c.series_uid == arrival.series_uid,
-                table.c.digest == arrival.digest,
-            )
-        )
-        values = {
-            "sop_instance_uid": arrival.sop_instance_uid,
-            "sop_class_uid": arrival.sop_class_uid,
-            "series_uid": arrival.series_uid,
-            "study_uid": arrival.study_uid,
-            "digest": arrival.digest,
-            "path": arrival.path,
-            "calling_ae": arrival.calling_ae,
-            "received_at": now,
-        }
-        connection.execute(insert(table).values(values))
+    def _write(self, take: Callable[[], Sequence[Stored]]) -> list[Outcome]:
+        return self._store.run(lambda connection: self._batch.write(connection, take()))
 
-    def _open_series(self, connection: Connection, arrival: Arrival, now: str) -> None:
-        """Count the arrival; a series that is new, or was closed, receives from now on."""
-        table = schema.series
-        closed = connection.execute(select(table.c.closed).where(table.c.series_uid == arrival.series_uid)).scalar()
-        if closed is not False:
-            self._store.record(
-                connection, "series receiving", series_uid=arrival.series_uid, calling_ae=arrival.calling_ae
+    def _expect(self, connection: Connection, series_uid: str, expectation: Expectation) -> None:
+        table = schema.expectation
+        said = {"instances": expectation.instances, "updated_at": self._store.now()}
+        of_source = (table.c.series_uid == series_uid, table.c.by == expectation.by.value)
+        if connection.execute(update(table).where(*of_source).values(said)).rowcount == 0:
+            connection.execute(
+                self._store.insert_or_ignore(table),
+                {"series_uid": series_uid, "by": expectation.by.value, **said},
             )
-        changed = connection.execute(
-            update(table)
-            .where(table.c.series_uid == arrival.series_uid)
-            .values(arrivals=table.c.arrivals + 1, closed=False, last_arrival_at=now)
-        )
-        if changed.rowcount == 0:
-            values = {
-                "series_uid": arrival.series_uid,
-                "study_uid": arrival.study_uid,
-                "arrivals": 1,
-                "closed": False,
-                "own_result": arrival.own_result,
-                "first_arrival_at": now,
-                "last_arrival_at": now,
-            }
-            connection.execute(insert(table).values(values))
+        told, by = expectation.instances, expectation.by.value
+        self._store.record(connection, "instances expected", series_uid=series_uid, instances=told, by=by)
+
+
+def insert_quarantined(connection: Connection, store: Store, quarantined: Quarantined, at: str) -> bool:
+    """Insert bytes in quarantine within a transaction; False when they are there already."""
+    values = {
+        "digest": quarantined.digest,
+        "path": quarantined.path,
+        "code": quarantined.code,
+        "text": quarantined.text,
+        "calling_ae": quarantined.calling_ae,
+        "received_at": at,
+    }
+    made = store.insert_or_ignore(schema.quarantine).returning(schema.quarantine.c.id)
+    if connection.execute(made, values).scalar() is None:
+        return False
+    store.record(connection, "bytes quarantined", code=quarantined.code)
+    return True
+
+
+def reopen_series(connection: Connection, store: Store, series_uid: str) -> bool:
+    """Open a closed series within a transaction; False when it is open or unknown."""
+    table = schema.series
+    opened = connection.execute(
+        update(table)
+        .where(table.c.series_uid == series_uid, table.c.closed)
+        .values(closed=False, first_arrival_at=store.now())
+    )
+    if opened.rowcount:
+        store.record(connection, "series receiving", series_uid=series_uid)
+    return bool(opened.rowcount)
+
+
+def forget_instances(connection: Connection, series_uid: str) -> None:
+    """Delete the instances of a series, and what was expected of it, within a transaction."""
+    connection.execute(delete(schema.instance).where(schema.instance.c.series_uid == series_uid))
+    connection.execute(delete(schema.expectation).where(schema.expectation.c.series_uid == series_uid))
+    connection.execute(update(schema.series).where(schema.series.c.series_uid == series_uid).values(instances=0))
+
+
+def _expected(connection: Connection) -> dict[str, Expectation]:
+    """Return what the best source says of each series that still receives."""
+    table = schema.expectation
+    receiving = select(schema.series.c.series_uid).where(~schema.series.c.closed)
+    rows = connection.execute(select(table).where(table.c.series_uid.in_(receiving))).all()
+    ranks = {source.value: rank for rank, source in enumerate(ExpectedBy)}
+    best = sorted((row for row in rows if row.by in ranks), key=lambda row: -ranks[row.by])
+    return {row.series_uid: Expectation(instances=row.instances, by=ExpectedBy(row.by)) for row in best}

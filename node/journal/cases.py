@@ -1,16 +1,23 @@
-"""Cases in the journal: opened when a series closes, claimed by the worker, ended with results or a reason."""
+"""Cases in the journal: opened when a series closes, claimed by a worker, ended with results or a reason."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from node.domain.case import TRANSITIONS, CaseState, DeliveryState, Reason, ResultObject
 from node.domain.identifiers import Digest
-from node.errors import IllegalTransition
 from node.journal import schema
 from node.journal.arrivals import OpenSeries
-from node.journal.store import Store
+from node.journal.moves import cancel_deliveries, move_case
+from node.journal.operators import OperatorSteps
+from node.journal.seals import insert_sealed, read_sealed, verified
+
+__all__ = ["CaseJournal", "Claim", "NewCase", "move_case"]
+
+#: How long a claim is held without being renewed, where the worker does not say.
+_LEASE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +34,7 @@ class NewCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A case in the hands of a worker, fenced by (owner, attempt)."""
+    """A case in the hands of a worker, fenced by (owner, attempt, number)."""
 
     case_id: int
     series_uid: str
@@ -35,64 +42,35 @@ class Claim:
     route: str
     owner: str
     attempt: int
+    study_uid: str = ""
+    revision: int = 1
+    partial: bool = False
+    #: Counts the claims of this case and never goes back, as `attempt` does when an operator retries.
+    number: int = 0
+    #: When the case was opened: UTC, ISO 8601.
+    created_at: str = ""
 
 
-class CaseJournal:
+class CaseJournal(OperatorSteps):
     """Cases, as rows."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
 
     def open(self, new: NewCase) -> int | None:
         """Close the series and open its case; None when another instance arrived meanwhile and it must wait again.
 
         Earlier revisions that have not reached every destination are superseded.
         """
-        with self._store.transaction() as connection:
-            closed = connection.execute(
-                update(schema.series)
-                .where(
-                    schema.series.c.series_uid == new.series.series_uid,
-                    schema.series.c.arrivals == new.series.arrivals,
-                    ~schema.series.c.closed,
-                )
-                .values(closed=True)
-            )
-            if closed.rowcount == 0:
-                return None
-            revision = self._supersede(connection, new.series.series_uid) + 1
-            case_id = self._insert(connection, new, revision)
-            reasons = [asdict(reason) for reason in new.reasons]
-            self._store.record(
-                connection,
-                f"case {new.state.value}",
-                series_uid=new.series.series_uid,
-                case_id=case_id,
-                revision=revision,
-                route=new.route,
-                partial=new.partial,
-                reasons=reasons,
-            )
-        return case_id
+        return self._store.run(self._open, new)
 
-    def claim(self, owner: str) -> Claim | None:
-        """Hand the oldest queued case to `owner`, counting the attempt; None when nothing waits."""
-        table = schema.case
-        with self._store.transaction() as connection:
-            row = connection.execute(
-                select(table).where(table.c.state == CaseState.QUEUED.value).order_by(table.c.id).limit(1)
-            ).first()
-            if row is None:
-                return None
-            self._move(connection, row.id, CaseState.RUNNING, owner=owner, attempts=row.attempts + 1)
-            return Claim(
-                case_id=row.id,
-                series_uid=row.series_uid,
-                set_digest=row.set_digest,
-                route=row.route,
-                owner=owner,
-                attempt=row.attempts + 1,
-            )
+    def claim(self, owner: str, lease_s: float = _LEASE_S) -> Claim | None:
+        """Hand the oldest queued case to `owner`, counting the attempt; None when nothing waits.
+
+        The claim is lost when `lease_s` pass without `renew` and somebody calls `release_expired`.
+        """
+        return self._store.run(self._claim, owner, lease_s)
+
+    def renew(self, owner: str, case_ids: Collection[int], lease_s: float = _LEASE_S) -> frozenset[int]:
+        """Let the leases of `owner` run for `lease_s` from now; return which of the cases it still holds."""
+        return self._store.run(self._renew, owner, case_ids, lease_s)
 
     def finish(self, claim: Claim, objects: Sequence[ResultObject], reasons: Sequence[Reason] = ()) -> bool:
         """Record the results of a claim and queue their deliveries; False when the claim is no longer valid.
@@ -100,88 +78,58 @@ class CaseJournal:
         `reasons`: what speaks against using the results, or why they go nowhere. With nothing to deliver the case ends
         here, as delivered: no destination is owed anything. Its objects stay in the state folder.
         """
-        with self._store.transaction() as connection:
-            if not self._is_held(connection, claim):
-                return False
-            for made in objects:
-                values = {
-                    "case_id": claim.case_id,
-                    "kind": made.kind.value,
-                    "sop_class_uid": made.sop_class_uid,
-                    "sop_instance_uid": made.sop_instance_uid,
-                    "path": str(made.path),
-                    "digest": made.digest,
-                }
-                object_id = connection.execute(
-                    insert(schema.result).values(values).returning(schema.result.c.id)
-                ).scalar_one()
-                for destination in made.destinations:
-                    connection.execute(insert(schema.delivery).values(self._delivery(object_id, destination)))
-            told = [asdict(reason) for reason in reasons]
-            self._move(connection, claim.case_id, CaseState.SENDING, owner=None, reasons=told)
-            if not any(made.destinations for made in objects):
-                self._move(connection, claim.case_id, CaseState.DELIVERED)
-        return True
+        return self._store.run(self._finish, claim, objects, reasons)
 
     def fail(self, claim: Claim, reason: Reason, *, retry: bool) -> CaseState | None:
         """Record the failure of a claim and return the new state; None when the claim is no longer valid."""
         state = CaseState.QUEUED if retry else CaseState.QUARANTINED
-        with self._store.transaction() as connection:
-            if not self._is_held(connection, claim):
-                return None
-            self._move(connection, claim.case_id, state, owner=None, reasons=[asdict(reason)])
-        return state
+        return state if self._store.run(self._end, claim, state, reasons=[asdict(reason)]) else None
 
-    def put_back(self, claim: Claim) -> None:
-        """Queue a claim again as if it had not been tried: the machine failed, not the case."""
-        with self._store.transaction() as connection:
-            if self._is_held(connection, claim):
-                self._move(connection, claim.case_id, CaseState.QUEUED, owner=None, attempts=claim.attempt - 1)
+    def put_back(self, claim: Claim) -> bool:
+        """Queue a claim again as if it had not been tried: the machine failed, not the case. False for a lost one."""
+        return self._store.run(self._end, claim, CaseState.QUEUED, attempts=claim.attempt - 1)
 
-    def give_up(self, claim: Claim) -> None:
+    def give_up(self, claim: Claim) -> bool:
         """Supersede a claim whose series has changed since its case was opened; a new revision is on its way."""
-        with self._store.transaction() as connection:
-            if self._is_held(connection, claim):
-                self._move(connection, claim.case_id, CaseState.SUPERSEDED, owner=None)
+        return self._store.run(self._end, claim, CaseState.SUPERSEDED)
 
-    def release_claims(self, attempts: int, *, but: Collection[int] = ()) -> int:
+    def release_claims(self, attempts: int, *, but: Collection[int] = (), owner_prefix: str = "") -> int:
         """Put back what nobody works on: queued again, or quarantined after `attempts`. Returns how many.
 
-        `but`: the ids of the cases that somebody does work on; none when the process has just started.
+        `but`: the ids of the cases that somebody does work on; none when the process has just started. Other hosts may
+        work on a PostgreSQL journal: there only leases that ran out are put back, and the claims of owners whose name
+        starts with `owner_prefix`.
         """
         table = schema.case
-        spent = Reason(code="attempts-spent", text=f"the process died {attempts} times while it held this case")
-        with self._store.transaction() as connection:
-            rows = connection.execute(
-                select(table).where(table.c.state == CaseState.RUNNING.value, table.c.id.not_in(but))
-            ).all()
-            for row in rows:
-                if row.attempts < attempts:
-                    self._move(connection, row.id, CaseState.QUEUED, owner=None)
-                else:
-                    self._move(connection, row.id, CaseState.QUARANTINED, owner=None, reasons=[asdict(spent)])
-        return len(rows)
+        nobody: ColumnElement[bool] = table.c.id.not_in(but)
+        if self._store.path is None:
+            own = table.c.owner.startswith(owner_prefix, autoescape=True)
+            nobody &= or_(self._expired(), own) if owner_prefix else self._expired()
+        return self._store.run(self._release, nobody, attempts)
 
-    def _supersede(self, connection: Connection, series_uid: str) -> int:
-        """Supersede what a new revision makes void; return the number of revisions so far."""
-        table = schema.case
-        rows = connection.execute(select(table.c.id, table.c.state).where(table.c.series_uid == series_uid)).all()
-        for row in rows:
-            if CaseState.SUPERSEDED in TRANSITIONS[CaseState(row.state)]:
-                self._move(connection, row.id, CaseState.SUPERSEDED, owner=None)
-                objects = select(schema.result.c.id).where(schema.result.c.case_id == row.id)
-                connection.execute(
-                    update(schema.delivery)
-                    .where(
-                        schema.delivery.c.object_id.in_(objects),
-                        schema.delivery.c.state == DeliveryState.PENDING.value,
-                    )
-                    .values(state=DeliveryState.CANCELLED.value, updated_at=self._store.now())
-                )
-        newest = connection.execute(select(func.max(table.c.revision)).where(table.c.series_uid == series_uid)).scalar()
-        return newest or 0
+    def release_expired(self, attempts: int) -> int:
+        """Put back the cases whose lease ran out: queued again, or quarantined after `attempts`. Returns how many."""
+        return self._store.run(self._release, self._expired(), attempts)
 
-    def _insert(self, connection: Connection, new: NewCase, revision: int) -> int:
+    def queued(self) -> int:
+        """Return how many cases wait for a worker."""
+        with self._store.reading() as connection:
+            waiting = select(func.count()).where(schema.case.c.state == CaseState.QUEUED.value)
+            return int(connection.execute(waiting).scalar_one())
+
+    def _open(self, connection: Connection, new: NewCase) -> int | None:
+        closed = connection.execute(
+            update(schema.series)
+            .where(
+                schema.series.c.series_uid == new.series.series_uid,
+                schema.series.c.arrivals == new.series.arrivals,
+                ~schema.series.c.closed,
+            )
+            .values(closed=True)
+        )
+        if closed.rowcount == 0:
+            return None
+        revision = self._supersede(connection, new.series.series_uid) + 1
         now = self._store.now()
         values = {
             "series_uid": new.series.series_uid,
@@ -193,45 +141,147 @@ class CaseJournal:
             "state": new.state.value,
             "reasons": [asdict(reason) for reason in new.reasons],
             "attempts": 0,
+            "claims": 0,
+            "purged": False,
             "created_at": now,
             "updated_at": now,
         }
-        return int(connection.execute(insert(schema.case).values(values).returning(schema.case.c.id)).scalar_one())
+        case_id = insert_sealed(connection, schema.case, values)
+        told = {name: values[name] for name in ("revision", "route", "partial", "reasons")}
+        series_uid = new.series.series_uid
+        self._store.record(connection, f"case {new.state.value}", series_uid=series_uid, case_id=case_id, **told)
+        return case_id
 
-    def _move(self, connection: Connection, case_id: int, state: CaseState, **changes: object) -> None:
-        move_case(self._store, connection, case_id, state, **changes)
+    def _supersede(self, connection: Connection, series_uid: str) -> int:
+        """Supersede what a new revision makes void; return the number of the newest revision so far."""
+        rows = read_sealed(connection, schema.case, schema.case.c.series_uid == series_uid)
+        for row in rows:
+            if CaseState.SUPERSEDED in TRANSITIONS[CaseState(row["state"])]:
+                move_case(self._store, connection, row["id"], CaseState.SUPERSEDED)
+                cancel_deliveries(self._store, connection, row)
+        return max((row["revision"] for row in rows), default=0)
 
-    def _delivery(self, object_id: int, destination: str) -> dict[str, object]:
-        return {
-            "object_id": object_id,
-            "destination": destination,
-            "state": DeliveryState.PENDING.value,
-            "attempts": 0,
-            "updated_at": self._store.now(),
-        }
+    def _claim(self, connection: Connection, owner: str, lease_s: float) -> Claim | None:
+        table = schema.case
+        row = (
+            connection.execute(
+                select(table)
+                .where(table.c.state == CaseState.QUEUED.value)
+                .order_by(table.c.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            .mappings()
+            .first()
+        )
+        if row is None:
+            return None
+        verified(table, row)
+        now = move_case(
+            self._store,
+            connection,
+            row["id"],
+            CaseState.RUNNING,
+            owner=owner,
+            attempts=row["attempts"] + 1,
+            claims=row["claims"] + 1,
+            lease_until=self._store.lease_clock() + lease_s,
+        )
+        return Claim(
+            case_id=now["id"],
+            series_uid=now["series_uid"],
+            set_digest=now["set_digest"],
+            route=now["route"],
+            owner=owner,
+            attempt=now["attempts"],
+            study_uid=now["study_uid"],
+            revision=now["revision"],
+            partial=now["partial"],
+            number=now["claims"],
+            created_at=now["created_at"],
+        )
+
+    def _renew(self, connection: Connection, owner: str, case_ids: Collection[int], lease_s: float) -> frozenset[int]:
+        table = schema.case
+        renewed = connection.execute(
+            update(table)
+            .where(table.c.id.in_(case_ids), table.c.owner == owner, table.c.state == CaseState.RUNNING.value)
+            .values(lease_until=self._store.lease_clock() + lease_s)
+            .returning(table.c.id)
+        )
+        return frozenset(renewed.scalars())
+
+    def _finish(
+        self, connection: Connection, claim: Claim, objects: Sequence[ResultObject], reasons: Sequence[Reason]
+    ) -> bool:
+        if not self._is_held(connection, claim):
+            return False
+        now = self._store.now()
+        for made in objects:
+            values = {
+                "case_id": claim.case_id,
+                "kind": made.kind.value,
+                "sop_class_uid": made.sop_class_uid,
+                "sop_instance_uid": made.sop_instance_uid,
+                "path": str(made.path),
+                "digest": made.digest,
+            }
+            object_id = insert_sealed(connection, schema.result, values)
+            for destination in made.destinations:
+                insert_sealed(connection, schema.delivery, pending_delivery(object_id, destination, now))
+        told = [asdict(reason) for reason in reasons]
+        move_case(self._store, connection, claim.case_id, CaseState.SENDING, reasons=told)
+        if not any(made.destinations for made in objects):
+            move_case(self._store, connection, claim.case_id, CaseState.DELIVERED)
+        return True
+
+    def _end(self, connection: Connection, /, claim: Claim, state: CaseState, **changes: Any) -> bool:
+        if not self._is_held(connection, claim):
+            return False
+        move_case(self._store, connection, claim.case_id, state, **changes)
+        return True
+
+    def _release(self, connection: Connection, which: ColumnElement[bool], attempts: int) -> int:
+        table = schema.case
+        running = table.c.state == CaseState.RUNNING.value
+        rows = connection.execute(
+            select(table.c.id, table.c.attempts)
+            .where(running, which)
+            .order_by(table.c.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        spent = Reason(code="attempts-spent", text=f"the process died {attempts} times while it held this case")
+        for row in rows:
+            if row.attempts < attempts:
+                move_case(self._store, connection, row.id, CaseState.QUEUED)
+            else:
+                move_case(self._store, connection, row.id, CaseState.QUARANTINED, reasons=[asdict(spent)])
+        return len(rows)
+
+    def _expired(self) -> ColumnElement[bool]:
+        lease_until = schema.case.c.lease_until
+        return or_(lease_until.is_(None), lease_until < self._store.lease_clock())
 
     @staticmethod
     def _is_held(connection: Connection, claim: Claim) -> bool:
-        table = schema.case
-        row = connection.execute(
-            select(table.c.id).where(
-                table.c.id == claim.case_id,
-                table.c.state == CaseState.RUNNING.value,
-                table.c.owner == claim.owner,
-                table.c.attempts == claim.attempt,
-            )
-        ).first()
-        return row is not None
+        """Return whether the claim is valid, and lock its case."""
+        held: Mapping[str, Any] = {
+            "id": claim.case_id,
+            "state": CaseState.RUNNING.value,
+            "owner": claim.owner,
+            "attempts": claim.attempt,
+            "claims": claim.number,
+        }
+        rows = read_sealed(connection, schema.case, schema.case.c.id == claim.case_id)
+        return bool(rows) and all(rows[0][name] == value for name, value in held.items())
 
 
-def move_case(store: Store, connection: Connection, case_id: int, state: CaseState, **changes: object) -> None:
-    """Move a case to `state` within a transaction, as an event. Raises IllegalTransition."""
-    table = schema.case
-    row = connection.execute(select(table.c.state, table.c.series_uid).where(table.c.id == case_id)).one()
-    if state not in TRANSITIONS[CaseState(row.state)]:
-        raise IllegalTransition(f"case {case_id} cannot go from {row.state} to {state.value}")
-    connection.execute(
-        update(table).where(table.c.id == case_id).values(state=state.value, updated_at=store.now(), **changes)
-    )
-    reasons = {"reasons": changes["reasons"]} if "reasons" in changes else {}
-    store.record(connection, f"case {state.value}", series_uid=row.series_uid, case_id=case_id, **reasons)
+def pending_delivery(object_id: int, destination: str, now: str) -> dict[str, Any]:
+    """Return the row of a delivery that nobody has tried yet."""
+    return {
+        "object_id": object_id,
+        "destination": destination,
+        "state": DeliveryState.PENDING.value,
+        "attempts": 0,
+        "updated_at": now,
+    }

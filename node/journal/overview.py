@@ -2,16 +2,22 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import RowMapping, func, select
 
 from node.journal import schema
 from node.journal.store import Store
 
+#: Columns of a case that say nothing to people.
+_INTERNAL = frozenset({"seal", "lease_until", "claims"})
+
 
 def overview(store: Store, *, latest: int) -> dict[str, Any]:
-    """Return counts by state, open series, quarantined bytes and the `latest` cases with objects and deliveries."""
+    """Return counts by state, open series, quarantined bytes and the `latest` cases with objects and deliveries.
+
+    `commitments`: "asked" of each destination and not answered, "due" to be reported to others.
+    """
     case, delivery, series = schema.case, schema.delivery, schema.series
-    with store.transaction() as connection:
+    with store.reading() as connection:
         cases = connection.execute(select(case.c.state, func.count().label("cases")).group_by(case.c.state)).all()
         deliveries = connection.execute(
             select(delivery.c.destination, delivery.c.state, func.count()).group_by(
@@ -24,7 +30,14 @@ def overview(store: Store, *, latest: int) -> dict[str, Any]:
             .mappings()
             .all()
         )
+        asked = connection.execute(
+            select(schema.commitment.c.destination, func.count().label("commitments"))
+            .where(~schema.commitment.c.closed)
+            .group_by(schema.commitment.c.destination)
+        ).all()
+        due = connection.execute(select(func.count()).where(~schema.promise.c.reported)).scalar_one()
         rows = connection.execute(select(case).order_by(case.c.id.desc()).limit(latest)).mappings().all()
+        shown = select(case.c.id).order_by(case.c.id.desc()).limit(latest)
         objects = (
             connection.execute(
                 select(
@@ -39,27 +52,34 @@ def overview(store: Store, *, latest: int) -> dict[str, Any]:
                     delivery.c.text,
                 )
                 .outerjoin(delivery, delivery.c.object_id == schema.result.c.id)
-                .where(schema.result.c.case_id.in_([row["id"] for row in rows]))
+                .where(schema.result.c.case_id.in_(shown))
                 .order_by(schema.result.c.id, delivery.c.id)
             )
             .mappings()
             .all()
         )
+    of_case: dict[int, list[dict[str, Any]]] = {}
+    for item in objects:
+        of_case.setdefault(item["case_id"], []).append(dict(item))
     return {
         "receiving": receiving,
         "cases": {row.state: row.cases for row in cases},
         "deliveries": [{"destination": name, "state": state, "count": count} for name, state, count in deliveries],
-        "latest_cases": [
-            {**row, "objects": [dict(item) for item in objects if item["case_id"] == row["id"]]} for row in rows
-        ],
+        "commitments": {"asked": {row.destination: row.commitments for row in asked}, "due": due},
+        "latest_cases": [{**_told(row), "objects": of_case.get(row["id"], [])} for row in rows],
         "latest_quarantined": [dict(row) for row in quarantined],
     }
+
+
+def _told(row: RowMapping) -> dict[str, Any]:
+    """Return a case without what only the journal itself needs."""
+    return {name: value for name, value in row.items() if name not in _INTERNAL}
 
 
 def events(store: Store, *, series_uid: str) -> list[dict[str, Any]]:
     """Return the audit trail of one series, oldest first."""
     table = schema.event
-    with store.transaction() as connection:
+    with store.reading() as connection:
         rows = (
             connection.execute(select(table).where(table.c.series_uid == series_uid).order_by(table.c.id))
             .mappings()

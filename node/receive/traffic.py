@@ -1,4 +1,8 @@
-"""Who is still sending what: the associations of this process and the series that they carried."""
+"""Who is still sending what: the associations of this process and the series that they carried.
+
+All times are of one monotonic clock, so that a step of the wall clock neither ends a wait nor lengthens one. What is
+older than the process has no time on that clock: `rearm` gives it one.
+"""
 
 import threading
 from collections.abc import Callable, Collection
@@ -26,6 +30,10 @@ class _Association:
 class _SeriesTraffic:
     first_s: float
     last_s: float
+    #: The process that held its associations has died.
+    orphaned: bool = False
+    #: How many revisions were closed before; None until somebody asks.
+    revisions: int | None = None
     associations: set[int] = field(default_factory=set)
 
 
@@ -68,18 +76,38 @@ class Traffic:
             series.last_s = now_s
             series.associations.add(association)
 
-    def of(self, series_uid: str) -> Arrivals:
-        """Return the arrivals of a series. One that is new to this process counts as having arrived just now."""
+    def rearm(self, series_uid: str, first_age_s: float, revisions: int = 0) -> None:
+        """Take over a series that was open when the process started; one that this process has seen stays as it is.
+
+        It counts as having arrived just now, over an association that was aborted: the process that held it has died,
+        and its sender may try again. `first_age_s` is how long ago the first instance arrived, so that a restart does
+        not lengthen the hard cap.
+        """
         with self._lock:
             now_s = self._clock()
-            series = self._series.setdefault(series_uid, _SeriesTraffic(now_s, now_s))
+            first_s = now_s - max(0.0, first_age_s)
+            rearmed = _SeriesTraffic(first_s, now_s, orphaned=True, revisions=revisions)
+            self._series.setdefault(series_uid, rearmed)
+
+    def of(self, series_uid: str, revisions: int = 0) -> Arrivals:
+        """Return the arrivals of a series, their times only; `revisions`: how many of it were closed before.
+
+        A series, or a revision, that was not asked for before and that nobody told of counts as arrived just now: an
+        instance is in the journal a moment before `arrived` is called.
+        """
+        with self._lock:
+            now_s = self._clock()
+            series = self._series.setdefault(series_uid, _SeriesTraffic(now_s, now_s, revisions=revisions))
+            if series.revisions is not None and revisions > series.revisions:
+                series.first_s, series.last_s, series.orphaned = now_s, now_s, False
+            series.revisions = max(revisions, series.revisions or 0)
             carriers = [self._associations[key] for key in series.associations if key in self._associations]
             open_s = [carrier.last_s for carrier in carriers if carrier.ending is Ending.OPEN]
             return Arrivals(
                 first_s=series.first_s,
                 last_s=series.last_s,
                 open_association_s=max(open_s, default=None),
-                aborted=any(carrier.ending is Ending.ABORTED for carrier in carriers),
+                aborted=series.orphaned or any(carrier.ending is Ending.ABORTED for carrier in carriers),
             )
 
     def retain(self, open_series: Collection[str], before_s: float) -> None:

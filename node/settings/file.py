@@ -4,23 +4,29 @@ import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError, field_validator, model_validator
 
 from node.domain.case import Order, Wanted
 from node.errors import SettingsError
+from node.settings.destinations import DestinationSettings, FolderDestination, StowDestination
 from node.settings.model import STARTER_BUNDLE, ModelSettings
+from node.settings.receive import PeerSettings, ReceiveSettings
 from node.settings.routes import RouteSettings
 from node.settings.sections import (
     CompletenessSettings,
-    DestinationSettings,
+    JournalSettings,
     LogSettings,
     NodeSettings,
-    ReceiveSettings,
+    RetentionSettings,
     WorkSettings,
 )
 from node.settings.values import Section
+
+_KINDS = frozenset({"dicom", "stow", "folder"})
+
+AnySection = TypeVar("AnySection", bound=Section | None)
 
 
 class Settings(Section):
@@ -29,11 +35,15 @@ class Settings(Section):
     node: NodeSettings
     receive: ReceiveSettings = ReceiveSettings()
     completeness: CompletenessSettings = CompletenessSettings()
+    journal: JournalSettings = JournalSettings()
+    retention: RetentionSettings = RetentionSettings()
     model: ModelSettings = ModelSettings()
     work: WorkSettings = WorkSettings()
     log: LogSettings = LogSettings()
     route: tuple[RouteSettings, ...] = (RouteSettings(name="cervical-t2-sagittal"),)
     destination: tuple[DestinationSettings, ...] = ()
+    #: Who may speak to the node; empty lets everyone store.
+    peer: tuple[PeerSettings, ...] = ()
 
     @field_validator("route")
     @classmethod
@@ -48,6 +58,12 @@ class Settings(Section):
         complaints = [
             *_repeated("route[{}].name", [route.name for route in self.route]),
             *_repeated("destination[{}].name", known),
+            *_repeated("peer[{}].ae_title", [peer.ae_title for peer in self.peer]),
+        ]
+        complaints += [
+            f"peer[{number}].certificate: is looked at over TLS only, and there is no [receive.tls]"
+            for number, peer in enumerate(self.peer)
+            if peer.certificate and self.receive.tls is None
         ]
         for number, route in enumerate(self.route):
             key = f"route[{number}].destinations[{{}}]"
@@ -102,7 +118,10 @@ def parse_settings(document: dict[str, Any], *, name: str) -> Settings:
 
 def _complaints(item: Any) -> list[str]:
     """Return one line a fault; faults of the whole file name their keys themselves."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]).lstrip(".")
+    location = list(item["loc"])
+    if location[:1] == ["destination"] and location[2:3] != [] and location[2] in _KINDS:
+        del location[2]  # pydantic names the kind of destination that it took it for
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     message = item["msg"].removeprefix("Value error, ")
     return [f"{path}: {message}"] if path else message.splitlines()
 
@@ -111,7 +130,24 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     """Let relative paths start at the folder of the settings file, and names of bundles at the library."""
     node = settings.node.model_copy(update={"state_dir": folder / settings.node.state_dir.expanduser()})
     model = settings.model.model_copy(update={"bundle": _bundle_place(settings.model.bundle, folder, node)})
-    return settings.model_copy(update={"node": node, "model": model})
+    receive = settings.receive.model_copy(update={"tls": _files_anchored(settings.receive.tls, folder)})
+    destinations = tuple(_destination_anchored(destination, folder) for destination in settings.destination)
+    return settings.model_copy(update={"node": node, "model": model, "receive": receive, "destination": destinations})
+
+
+def _destination_anchored(destination: DestinationSettings, folder: Path) -> DestinationSettings:
+    if isinstance(destination, FolderDestination):
+        return _files_anchored(destination, folder)
+    anchored = destination.model_copy(update={"tls": _files_anchored(destination.tls, folder)})
+    return _files_anchored(anchored, folder) if isinstance(anchored, StowDestination) else anchored
+
+
+def _files_anchored(section: AnySection, folder: Path) -> AnySection:
+    """Let every relative path of a section start at `folder`."""
+    if section is None:
+        return section
+    paths = {name: value for name, value in section if isinstance(value, Path)}
+    return section.model_copy(update={name: folder / path.expanduser() for name, path in paths.items()})
 
 
 def _bundle_place(bundle: str, folder: Path, node: NodeSettings) -> str:

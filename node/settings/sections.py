@@ -1,12 +1,11 @@
-"""The other sections of the settings file."""
+"""The sections about the node itself."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field
 
-from node.domain.case import ReportForm, SegmentationForm, Wanted
-from node.settings.values import AETitleText, Port, Seconds, Section
+from node.settings.values import AETitleText, Seconds, Section
 
 
 class NodeSettings(Section):
@@ -25,28 +24,11 @@ class NodeSettings(Section):
         return self.state_dir / "models"
 
 
-class ReceiveSettings(Section):
-    """`[receive]`: limits of the listener."""
+class JournalSettings(Section):
+    """`[journal]`."""
 
-    maximum_associations: Annotated[int, Field(strict=True, ge=1)] = 20
-    #: An association silent for so long is aborted.
-    network_timeout_s: Seconds = 60
-    maximum_pdu_bytes: Annotated[int, Field(strict=True, ge=4096, le=1 << 20)] = 131072
-    #: AE titles that may store here; empty lets every one.
-    calling_ae_titles: tuple[AETitleText, ...] = ()
-
-
-class CompletenessSettings(Section):
-    """`[completeness]`: when a series needs no more waiting."""
-
-    #: Quiet time after the last arrival, all its associations released.
-    quiet_s: Seconds = 30
-    #: The same after an association of the series was aborted.
-    quiet_after_abort_s: Seconds = 120
-    #: An association that is still open holds a series back until idle for so long.
-    open_association_idle_s: Seconds = 60
-    #: No series waits longer than this; it is then closed and flagged partial.
-    hard_cap_s: Seconds = 3600
+    #: Empty for SQLite in the state folder; or "postgresql://user@host/database", the password from ~/.pgpass.
+    url: Annotated[str, Field(pattern=r"^(postgresql://\S+)?$")] = ""
 
 
 class WorkSettings(Section):
@@ -55,6 +37,17 @@ class WorkSettings(Section):
     attempts: Annotated[int, Field(strict=True, ge=1)] = 3
     #: A case that was running when the process died is quarantined after so many tries: it may be what kills.
     restarts: Annotated[int, Field(strict=True, ge=1)] = 10
+    #: A worker that has not been heard of for so long loses its case to another.
+    lease_s: Annotated[float, Field(strict=True, ge=1)] = 60
+
+
+class RetentionSettings(Section):
+    """`[retention]`: how long received files and results are kept here. 0 keeps them for ever."""
+
+    #: After every destination has confirmed every object of the newest revision.
+    delivered_days: Annotated[float, Field(strict=True, ge=0)] = 30
+    #: Series that no route took.
+    rejected_days: Annotated[float, Field(strict=True, ge=0)] = 30
 
 
 class LogSettings(Section):
@@ -65,23 +58,16 @@ class LogSettings(Section):
     identifiers: Literal["hashed", "plain"] = "hashed"
 
 
-class DestinationSettings(Section):
-    """`[[destination]]`: a peer that takes results over C-STORE."""
+class CompletenessSettings(Section):
+    """`[completeness]`: when a series needs no more waiting."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-    host: str
-    port: Port
-    ae_title: AETitleText
-    timeout_s: Annotated[float, Field(strict=True, gt=0)] = 30
-    #: First pause after a failure; doubled each time, with jitter, up to the cap.
-    retry_delay_s: Annotated[float, Field(strict=True, gt=0)] = 5
-    retry_cap_s: Annotated[float, Field(strict=True, gt=0)] = 900
-    segmentation: SegmentationForm = SegmentationForm.BINARY
-    report: ReportForm = ReportForm.COMPREHENSIVE_3D
-    #: Also pictures with the findings burned in.
-    key_images: StrictBool = False
-
-    @property
-    def wanted(self) -> Wanted:
-        """The forms in which the peer takes results."""
-        return Wanted(segmentation=self.segmentation, report=self.report, key_images=self.key_images)
+    #: Quiet time after the last arrival where the expected number of instances is there, all associations released.
+    quiet_expected_s: Seconds = 8
+    #: The same where nobody has said how many there are.
+    quiet_s: Seconds = 30
+    #: The same after an association of the series was aborted.
+    quiet_after_abort_s: Seconds = 120
+    #: An association that is still open holds a series back until idle for so long.
+    open_association_idle_s: Seconds = 60
+    #: No series waits longer than this; it is then closed and flagged partial.
+    hard_cap_s: Seconds = 3600

@@ -15,6 +15,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from node.assemble import elements
 from node.assemble.headers import gather, read_header
 from node.assemble.volume import build_volume
 from node.errors import (
@@ -144,3 +145,23 @@ def test_sequences_nested_without_end_are_refused(kit, one, tmp_path):
     head = bytes(128) + b"DICM" + kit.data_set_bytes(one.file_meta, implicit=False)
     with pytest.raises(InputError, match="nest deeper than 16"):
         read_header(write_bytes(tmp_path / "a.dcm", head + nest))
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MAX_KEPT", 30), ("MAX_KEPT_BYTES", 200)])
+def test_a_file_that_would_fill_the_memory_is_refused(kit, tmp_path, monkeypatch, limit, most):
+    kit.save(kit.enhanced(kit.stack(count=3).datasets()), tmp_path / "a.dcm")
+    read_header(tmp_path / "a.dcm")
+    monkeypatch.setattr(elements, limit, most)
+    with pytest.raises(InputError, match="more memory"):
+        read_header(tmp_path / "a.dcm")
+
+
+def test_a_sequence_without_end_stops_where_the_item_that_holds_it_ends(kit, one, tmp_path):
+    """Else one item is read as if it held all that follows it, again for each item."""
+    open_sequence = b"\x20\0\x13\x91SQ\0\0\xff\xff\xff\xff"
+    item = b"\xfe\xff\0\xe0" + struct.pack("<I", len(open_sequence)) + open_sequence
+    nest = b"\x00\x52\x30\x92SQ\0\0" + struct.pack("<I", len(item)) + item
+    head = bytes(128) + b"DICM" + kit.data_set_bytes(one.file_meta, implicit=False)
+    rest = b"\xfe\xff\xdd\xe0\0\0\0\0" * 2
+    with pytest.raises(TruncatedFile):
+        read_header(write_bytes(tmp_path / "a.dcm", head + nest + rest))

@@ -78,3 +78,12 @@ def test_eight_bit_pixels_in_big_endian_are_refused(kit, tmp_path):
     frames = kit.stack(voxels=np.ones((2, 4, 4), np.uint8)).datasets()
     with pytest.raises(UnsupportedTransferSyntax, match="big endian"):
         build_volume(kit.series_in(kit.write(tmp_path / "in", frames, ExplicitVRBigEndian)))
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [("1e308", "0"), ("1", "1e40"), ("-1e308", "1e308")])
+def test_a_rescale_that_no_number_holds_is_refused(kit, volume_of, slope, intercept):
+    frames = kit.stack(voxels=np.full((2, 4, 4), 60000, np.uint16)).datasets()
+    for ds in frames:
+        ds.RescaleSlope, ds.RescaleIntercept = slope, intercept
+    with pytest.raises(UndecodablePixels, match="rescale"):
+        volume_of(frames)

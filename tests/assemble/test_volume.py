@@ -86,6 +86,19 @@ def missing_spacing(kit, frames):
     del frames[2].PixelSpacing
 
 
+def a_position_beyond_any_scanner(kit, frames):
+    frames[2].ImagePositionPatient = ["1e308", "-1e308", "0"]
+
+
+def a_spacing_of_nothing(kit, frames):
+    frames[2].PixelSpacing = ["1e-320", "1e-320"]
+
+
+def a_spacing_beyond_any_scanner(kit, frames):
+    for ds in frames:
+        ds.PixelSpacing = ["1e308", "1e308"]
+
+
 def a_mosaic(kit, frames):
     for ds in frames:
         ds.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
@@ -198,6 +211,9 @@ def impossible_bits(kit, frames):
         (missing_orientation, MissingGeometry, "1 of 7 frames"),
         (zero_orientation, MissingGeometry, "1 of 7 frames"),
         (missing_spacing, MissingGeometry, "1 of 7 frames"),
+        (a_position_beyond_any_scanner, MissingGeometry, "1 of 7 frames"),
+        (a_spacing_of_nothing, MissingGeometry, "1 of 7 frames"),
+        (a_spacing_beyond_any_scanner, MissingGeometry, "7 of 7 frames"),
         (a_mosaic, MissingGeometry, "mosaics"),
         (one_slice, TooFewSlices, "fewer than two slices"),
         (a_missing_slice, SliceGap, "off a step of 4.80 mm"),

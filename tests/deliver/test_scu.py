@@ -11,7 +11,7 @@ from pynetdicom import evt
 from pynetdicom.sop_class import Verification
 
 from node.deliver.scu import Peer, associate, echo
-from node.errors import AssociationRefused, ContextsRefused, PeerUnreachable
+from node.errors import AssociationRefused, ContextsRefused, DestinationMisconfigured, PeerUnreachable, RequestFailed
 
 MR = [(MRImageStorage, [ExplicitVRLittleEndian])]
 ECHO = [(Verification, (ImplicitVRLittleEndian,))]
@@ -69,7 +69,7 @@ def test_an_echo_that_is_answered_with_a_failure_is_refused():
     handlers = [(evt.EVT_C_ECHO, lambda event: 0x0122)]
     with (
         storage_scp(never, ECHO, more_handlers=handlers) as port,
-        pytest.raises(AssociationRefused, match="ARCHIVE answered the C-ECHO with 0x0122"),
+        pytest.raises(RequestFailed, match="ARCHIVE answered the C-ECHO with 0x0122"),
     ):
         echo(peer(port))
 
@@ -127,15 +127,34 @@ def test_a_peer_that_speaks_no_dicom_is_unreachable():
         pass
 
 
-@pytest.mark.parametrize("attribute", ["require_called_aet", "require_calling_aet"])
-def test_a_rejection_is_refused(attribute):
+@pytest.mark.parametrize(
+    ("attribute", "value", "reason"),
+    [
+        ("require_called_aet", True, "called AE title not recognised"),
+        ("require_calling_aet", ["FRIEND"], "calling AE title not recognised"),
+    ],
+)
+def test_a_rejection_for_good_is_for_an_operator(attribute, value, reason):
     def configure(ae):
         ae.ae_title = "ANOTHER"
-        setattr(ae, attribute, True if attribute == "require_called_aet" else ["FRIEND"])
+        setattr(ae, attribute, value)
 
     with (
         storage_scp(never, configure=configure) as port,
-        pytest.raises(AssociationRefused, match="rejected the association"),
+        pytest.raises(DestinationMisconfigured, match=f"rejected the association for good: {reason}"),
+        associate(peer(port), MR),
+    ):
+        pass
+
+
+def test_a_rejection_for_now_is_refused():
+    def configure(ae):
+        ae.maximum_associations = 1
+
+    with (
+        storage_scp(never, configure=configure) as port,
+        associate(peer(port), MR),
+        pytest.raises(AssociationRefused, match="rejected the association for now: local limit exceeded"),
         associate(peer(port), MR),
     ):
         pass
@@ -157,3 +176,17 @@ def test_the_reactor_does_not_take_a_response_while_a_send_waits_for_it():
         assert association.dimse.get_msg(block=False) == (None, None)
         assert association.dimse.get_msg(block=True) == (1, "response")
         association._reactor_checkpoint.set()
+
+
+def test_a_pdu_of_four_gigabytes_ends_the_connection():
+    def answer(connection):
+        connection.recv(1000)
+        connection.sendall(b"\x02\x00\xff\xff\xff\xff" + bytes(1000))
+        connection.recv(1000)
+
+    with (
+        raw_server(answer) as port,
+        pytest.raises(PeerUnreachable, match="does not answer"),
+        associate(peer(port), MR),
+    ):
+        pass

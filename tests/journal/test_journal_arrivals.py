@@ -1,11 +1,13 @@
 """Arrivals in the journal: new, changed or known; and which series still receive."""
 
 import threading
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from node.domain.arrivals import Quarantined
-from node.journal.arrivals import OpenSeries, Outcome
+from node.domain.arrivals import Expectation, ExpectedBy, Quarantined
+from node.journal.arrivals import HeldInstance, OpenSeries, Outcome
 from node.journal.overview import events, overview
 
 A, B = "a" * 64, "b" * 64
@@ -44,8 +46,9 @@ def test_one_uid_in_two_series_is_two_instances(journal, fill):
 def test_a_duplicate_does_not_count_as_an_arrival_of_its_series(journal, fill):
     for digest in (A, A, B, B):
         journal.arrivals.record(fill.arrival(1, digest=digest))
-    assert journal.arrivals.open_series() == (
-        OpenSeries(series_uid="1.2.3", study_uid="1.2", arrivals=2, own_result=False),
+    (found,) = journal.arrivals.open_series()
+    assert replace(found, first_age_s=0.0) == OpenSeries(
+        series_uid="1.2.3", study_uid="1.2", arrivals=2, instances=1, own_result=False, calling_ae="PACS"
     )
 
 
@@ -127,3 +130,69 @@ def test_times_are_utc_in_iso_8601(journal, fill):
     (_, event) = events(journal.store, series_uid="1.2.3")
     assert event["at"].startswith("2026-01-02T03:04:")
     assert event["at"].endswith("+00:00")
+
+
+def test_a_series_tells_how_many_instances_it_has_who_sent_the_last_and_how_old_it_is(journal, fill, clock):
+    for sender, number, digest in (("ONE", 1, A), ("TWO", 1, B), ("TWO", 2, A)):
+        journal.arrivals.record(replace(fill.arrival(number, digest=digest), calling_ae=sender))
+    clock.now += timedelta(minutes=5)
+    (found,) = journal.arrivals.open_series()
+    assert (found.arrivals, found.instances, found.calling_ae, found.revisions) == (3, 2, "TWO", 0)
+    assert 300 < found.first_age_s < 320
+
+
+def test_a_clock_that_was_set_back_makes_no_negative_age(journal, fill, clock):
+    journal.arrivals.record(fill.arrival(1))
+    clock.now -= timedelta(hours=1)
+    assert journal.arrivals.open_series()[0].first_age_s == 0
+
+
+def test_a_revision_has_an_age_of_its_own(journal, fill, clock):
+    journal.arrivals.record(fill.arrival(1))
+    fill.open_case(journal)
+    clock.now += timedelta(hours=5)
+    journal.arrivals.record(fill.arrival(2))
+    (found,) = journal.arrivals.open_series()
+    assert (found.revisions, found.first_age_s < 60) == (1, True)
+
+
+def test_of_those_who_say_how_many_instances_there_are_the_best_is_believed(journal, fill):
+    journal.arrivals.record(fill.arrival(1))
+    seen = []
+    for number, source in ((9, "HEADER"), (13, "COMMITMENT"), (12, "QUERY"), (11, "RETRIEVE"), (14, "COMMITMENT")):
+        journal.arrivals.expect("1.2.3", Expectation(instances=number, by=ExpectedBy[source]))
+        seen.append(journal.arrivals.open_series()[0].expected)
+    assert [(item.instances, item.by.name) for item in seen] == [
+        (9, "HEADER"), (13, "COMMITMENT"), (13, "COMMITMENT"), (13, "COMMITMENT"), (14, "COMMITMENT"),
+    ]  # fmt: skip
+
+
+def test_what_is_expected_may_be_known_before_the_first_instance(journal, fill):
+    journal.arrivals.expect("1.2.3", Expectation(instances=13, by=ExpectedBy.RETRIEVE))
+    assert journal.arrivals.open_series() == ()
+    journal.arrivals.record(fill.arrival(1), association="a-1")
+    assert journal.arrivals.open_series()[0].expected == Expectation(instances=13, by=ExpectedBy.RETRIEVE)
+
+
+def test_what_is_held_is_the_newest_version_of_each_instance(journal, fill):
+    for digest in (A, B):
+        journal.arrivals.record(fill.arrival(1, digest=digest))
+    journal.arrivals.record(fill.arrival(2))
+    found = journal.arrivals.held(["1.2.3.1", "1.2.3.9"])
+    assert found == (
+        HeldInstance(
+            sop_instance_uid="1.2.3.1",
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.4",
+            series_uid="1.2.3",
+            digest=B,
+            path=f"spool/{B}.dcm",
+        ),
+    )
+    assert len(journal.arrivals.held([f"1.2.3.{number}" for number in range(1200)])) == 2
+
+
+def test_an_object_that_the_node_made_is_its_own_result_when_it_comes_back(journal, fill):
+    journal.cases.finish(fill.running(journal), fill.results(1, "archive"))
+    returned = replace(fill.arrival(1, series="9"), sop_instance_uid="9.1.1")
+    assert journal.arrivals.record(returned) is Outcome.NEW
+    assert [item.own_result for item in journal.arrivals.open_series()] == [True]

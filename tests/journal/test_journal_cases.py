@@ -115,7 +115,7 @@ def test_a_claim_that_is_not_the_one_handed_out_can_do_nothing(journal, fill, ch
 
 def test_a_claim_that_was_released_and_claimed_anew_is_stale_even_for_the_same_owner(journal, fill):
     stale = fill.running(journal)
-    assert journal.cases.release_claims(attempts=3) == 1
+    assert journal.cases.release_claims(attempts=3, owner_prefix="me") == 1
     fresh = journal.cases.claim("me")
     assert not journal.cases.finish(stale, fill.results(1, "archive"))
     assert journal.cases.fail(stale, WHY, retry=False) is None
@@ -132,22 +132,22 @@ def test_a_claim_cannot_be_ended_twice(journal, fill):
 
 def test_after_a_crash_claims_are_queued_again_until_their_attempts_are_spent(journal, fill):
     fill.running(journal)
-    assert journal.cases.release_claims(attempts=2) == 1
+    assert journal.cases.release_claims(attempts=2, owner_prefix="me") == 1
     assert fill.states(journal) == ["queued"]
-    assert journal.cases.claim("next").attempt == 2
-    assert journal.cases.release_claims(attempts=2) == 1
+    assert journal.cases.claim("me again").attempt == 2
+    assert journal.cases.release_claims(attempts=2, owner_prefix="me") == 1
     assert fill.states(journal) == ["quarantined"]
     assert latest(journal)["reasons"] == [
         {"code": "attempts-spent", "text": "the process died 2 times while it held this case"}
     ]
-    assert journal.cases.release_claims(attempts=2) == 0
+    assert journal.cases.release_claims(attempts=2, owner_prefix="me") == 0
 
 
 def test_a_claim_that_somebody_works_on_is_not_released(journal, fill):
     held = fill.running(journal)
-    assert journal.cases.release_claims(attempts=3, but={held.case_id}) == 0
+    assert journal.cases.release_claims(attempts=3, but={held.case_id}, owner_prefix="me") == 0
     assert fill.states(journal) == ["running"]
-    assert journal.cases.release_claims(attempts=3, but={held.case_id + 1}) == 1
+    assert journal.cases.release_claims(attempts=3, but={held.case_id + 1}, owner_prefix="me") == 1
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
-from node.errors import JournalError, NodeAlreadyRunning
+from node.errors import JournalError, NodeAlreadyRunning, SettingsError
+from node.journal.engines import warn_of_wal_reset
 from node.journal.journal import Journal
 from node.journal.overview import overview
 from node.journal.store import Store
@@ -51,8 +53,8 @@ def test_what_is_committed_is_there_after_a_restart(tmp_path, fill):
     journal.close()
 
 
-def test_the_writer_uses_a_write_ahead_log_and_full_synchronisation(journal):
-    with journal.store.transaction() as connection:
+def test_the_writer_uses_a_write_ahead_log_and_full_synchronisation(sqlite_journal):
+    with sqlite_journal.store.transaction() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
@@ -68,7 +70,10 @@ def test_a_transaction_that_raises_leaves_nothing(journal, fill):
 
 
 def test_a_fault_of_the_database_is_a_journal_error(journal):
-    with pytest.raises(JournalError, match="no such table: missing"), journal.store.transaction() as connection:
+    with (
+        pytest.raises(JournalError, match=r"no such table: missing|SQLSTATE 42P01"),
+        journal.store.transaction() as connection,
+    ):
         connection.exec_driver_sql("SELECT * FROM missing")
 
 
@@ -111,10 +116,10 @@ def test_a_journal_of_another_version_is_refused_untouched_and_its_lock_let_go(t
     path = tmp_path / "journal.sqlite"
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE about (version INTEGER NOT NULL)")
-        other.execute("INSERT INTO about VALUES (2)")
+        other.execute("INSERT INTO about VALUES (3)")
     other.close()
     for _ in range(2):
-        with pytest.raises(JournalError, match="the journal has version 2, this software needs 1"):
+        with pytest.raises(JournalError, match="the journal has version 3, this software needs 2"):
             Store(path, read_only=read_only)
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("about",)]
@@ -139,3 +144,59 @@ def test_any_folder_name_will_do(tmp_path: Path, name, fill):
     reader.close()
     writer.close()
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("url", ["postgresql://h:port/d", "postgresql:/h"])
+def test_a_url_that_is_none_is_an_error_of_the_settings(url):
+    with pytest.raises(SettingsError, match=r"journal\.url: not a URL"):
+        Store(url)
+
+
+def test_a_missing_driver_is_told_with_what_to_do(monkeypatch):
+    monkeypatch.setattr("node.journal.engines.find_spec", lambda _name: None)
+    with pytest.raises(SettingsError, match=r"pip install cspine-node\[postgresql\]"):
+        Store("postgresql://host/database")
+
+
+@pytest.mark.peer("postgresql")
+def test_a_server_that_is_not_there_is_an_error_that_may_pass_and_tells_no_password(tmp_path, cluster):
+    with pytest.raises(JournalError, match="OperationalError") as raised:
+        Store(f"postgresql://node:hidden@/postgres?host={tmp_path}")
+    assert raised.value.retryable
+    assert "hidden" not in str(raised.value)
+    assert "hidden" not in str(raised.value.__cause__)
+
+
+@pytest.mark.peer("postgresql")
+def test_a_transaction_that_lost_against_another_is_done_again(postgresql):
+    store = Store(postgresql)
+    tries = []
+
+    def work(connection, number):
+        tries.append(number)
+        if len(tries) < 3:
+            connection.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$")
+        return number
+
+    assert store.run(work, 7) == 7
+    assert tries == [7, 7, 7]
+    store.close()
+
+
+@pytest.mark.peer("postgresql")
+def test_what_is_committed_to_postgresql_waits_for_its_disk(postgresql):
+    store = Store(postgresql)
+    with store.transaction() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    store.close()
+
+
+@pytest.mark.parametrize(("version", "lines"), [((3, 40, 1), 1), ((3, 51, 2), 1), ((3, 51, 3), 0), ((3, 6, 23), 0)])
+def test_a_version_of_sqlite_with_the_fault_of_the_log_is_told_once(monkeypatch, version, lines):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    warn_of_wal_reset.cache_clear()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            warn_of_wal_reset()
+    assert len(logs) == lines
+    warn_of_wal_reset.cache_clear()

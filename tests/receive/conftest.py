@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,11 @@ from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
 from node.domain.arrivals import Arrival, Quarantined
+from node.domain.commitment import CommitmentReport, CommitmentRequest
 from node.receive.listener import Listener
 from node.receive.spool import Spool
 from node.receive.traffic import Ending, Traffic
-from node.settings import NodeSettings, ReceiveSettings
+from node.settings import Settings, parse_settings
 
 
 class Reports:
@@ -54,16 +55,43 @@ class WatchedTraffic(Traffic):
             assert self.told.wait_for(lambda: len(self.endings) >= count, 20)
 
 
+class Notes:
+    """Storage commitment in memory. Transactions that begin with 9 are unknown; `fault` is raised instead."""
+
+    def __init__(self) -> None:
+        self.requests: list[CommitmentRequest] = []
+        self.reports: list[CommitmentReport] = []
+        self.fault: Exception | None = None
+
+    def asked(self, request: CommitmentRequest) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.requests.append(request)
+
+    def told(self, report: CommitmentReport) -> bool:
+        if self.fault is not None:
+            raise self.fault
+        self.reports.append(report)
+        return not report.transaction_uid.startswith("9")
+
+
+def settings(state_dir: Path, receive: Mapping[str, object], **sections: object) -> Settings:
+    document = {"node": {"state_dir": str(state_dir), "port": 0}, "receive": dict(receive), **sections}
+    return parse_settings(document, name="test")
+
+
 class Desk:
     """A listener with everything behind it."""
 
-    def __init__(self, state_dir: Path, **receive: object) -> None:
+    def __init__(self, state_dir: Path, sections: Mapping[str, object], **receive: object) -> None:
         self.state_dir = state_dir
         self.reports = Reports()
         self.traffic = WatchedTraffic(lambda: 0.0)
         self.spool = Spool(state_dir, self.reports)
-        node = NodeSettings(state_dir=state_dir, port=0)
-        self.listener = Listener(node, ReceiveSettings(**receive), self.spool.take, self.traffic)
+        self.gate: str | None = None
+        self.commitments = Notes()
+        self.settings = settings(state_dir, receive, **sections)
+        self.listener = Listener(self.settings, self.spool, self.traffic, lambda: self.gate, self.commitments)
         self.port = self.listener.start()
 
     def call(self, *contexts: tuple[str, str], calling: str = "PACS"):
@@ -95,8 +123,8 @@ def prompt_servers(monkeypatch: pytest.MonkeyPatch) -> None:
 def open_desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     opened: list[Desk] = []
 
-    def make(**receive: object) -> Desk:
-        opened.append(Desk(tmp_path / "state", **receive))
+    def make(sections: Mapping[str, object] | None = None, **receive: object) -> Desk:
+        opened.append(Desk(tmp_path / "state", sections or {}, **receive))
         return opened[-1]
 
     yield make

@@ -2,14 +2,17 @@
 
 import hashlib
 import os
+import stat
+import zlib
 from io import BytesIO
 
+import pydicom
 import pytest
 from fakes import mr_image
 
 from node.domain.arrivals import Arrival, Quarantined
 from node.errors import JournalError
-from node.receive.spool import Received, Spool, sweep
+from node.receive.spool import Received, Spool, StoreRequest, encoded_file_meta, sweep
 
 
 def received(number: int = 1, *, calling_ae: str = "PACS", tail: bytes = b"") -> Received:
@@ -84,6 +87,132 @@ def test_nothing_is_reported_when_the_bytes_cannot_be_written(tmp_path, reports)
     with pytest.raises(OSError, match=r"File exists|Not a directory"):
         Spool(tmp_path, reports).take(received())
     assert reports.taken == []
+
+
+def request(**more):
+    fields = {
+        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.4",
+        "sop_instance_uid": "1.2.3.1",
+        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+        "calling_ae": "PACS",
+    }
+    return StoreRequest(**(fields | more))
+
+
+@pytest.mark.parametrize("size", [1, 13, 100_000])
+def test_an_instance_in_pieces_is_the_instance(tmp_path, reports, size):
+    spool, item = Spool(tmp_path, reports), received()
+    whole = spool.take(item)
+    incoming = spool.open(request())
+    for start in range(0, len(item.data_set), size):
+        incoming.write(memoryview(item.data_set)[start : start + size])
+    assert incoming.keep() is None
+    assert reports.taken == [whole, whole]
+    assert files(tmp_path) == [whole.path]
+
+
+def test_what_is_discarded_leaves_nothing(tmp_path, reports):
+    incoming = Spool(tmp_path, reports).open(request())
+    incoming.write(b"half")
+    assert len(files(tmp_path)) == 1
+    incoming.discard()
+    incoming.discard()
+    assert (files(tmp_path), reports.taken) == ([], [])
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_what_cannot_be_put_on_the_disk_leaves_nothing_and_is_not_reported(tmp_path, reports, monkeypatch, call):
+    spool = Spool(tmp_path, reports)
+    spool.take(received(2))
+    before = files(tmp_path)
+    incoming = spool.open(request())
+    incoming.write(received().data_set)
+
+    def fail(*_arguments):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        incoming.keep()
+    assert (files(tmp_path), len(reports.taken)) == (before, 1)
+
+
+def calls(monkeypatch):
+    """Note fsync and rename, each by the kind of what it was done to."""
+    noted, real_fsync, real_replace = [], os.fsync, os.replace
+
+    def fsync(descriptor):
+        noted.append("fsync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "fsync file")
+        real_fsync(descriptor)
+
+    def replace(source, target):
+        noted.append("rename")
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    return noted
+
+
+def test_file_then_name_then_folder_then_report_is_the_order(tmp_path, reports, monkeypatch):
+    spool = Spool(tmp_path, reports)
+    spool.take(received(2))
+    noted = calls(monkeypatch)
+    reports.before = lambda taken: noted.append("report")
+    spool.take(received())
+    assert noted == ["fsync file", "rename", "fsync folder", "report"]
+
+
+def test_a_duplicate_is_written_again_only_where_nobody_knows_that_it_is_safe(tmp_path, reports, monkeypatch):
+    spool = Spool(tmp_path, reports)
+    taken = spool.take(received())
+    noted = calls(monkeypatch)
+    assert spool.take(received()) is None
+    assert noted == []
+    assert Spool(tmp_path, reports).take(received()) is None
+    assert noted[-3:] == ["fsync file", "rename", "fsync folder"]
+    noted.clear()
+    (tmp_path / taken.path).unlink()
+    assert spool.take(received()) is None
+    assert noted == ["fsync file", "rename", "fsync folder"]
+
+
+def test_what_was_not_reported_is_not_safe(tmp_path, reports, monkeypatch):
+    spool = Spool(tmp_path, reports)
+    reports.fault = JournalError("no")
+    with pytest.raises(JournalError):
+        spool.take(received())
+    reports.fault = None
+    noted = calls(monkeypatch)
+    assert spool.take(received()) is not None
+    assert noted == ["fsync file", "rename", "fsync folder"]
+
+
+@pytest.mark.parametrize("uid", ["../../../x", "ZZSECRET^NAME", "", "1" * 65])
+def test_a_uid_that_is_none_is_left_out_of_the_file_meta_information(uid):
+    meta = pydicom.dcmread(BytesIO(encoded_file_meta(request(sop_instance_uid=uid)))).file_meta
+    assert "MediaStorageSOPInstanceUID" not in meta
+    assert (meta.TransferSyntaxUID, meta.SourceApplicationEntityTitle) == ("1.2.840.10008.1.2.1", "PACS")
+
+
+def test_an_identity_behind_much_private_data_is_found(tmp_path, reports):
+    block = (
+        b"\x09\x00\x10\x00LO\x04\x00TEST" + b"\x09\x00\x01\x10OB\0\0" + (1 << 20).to_bytes(4, "little") + bytes(1 << 20)
+    )
+    data_set = received().data_set
+    place = data_set.index(b"\x10\x00\x10\x00PN")
+    incoming = Spool(tmp_path, reports).open(request())
+    incoming.write(data_set[:place] + block + data_set[place:])
+    assert incoming.keep().series_uid == "1.2.3"
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95"])
+def test_a_deflated_data_set_is_not_unfolded(tmp_path, reports, syntax):
+    incoming = Spool(tmp_path, reports).open(request(transfer_syntax_uid=syntax))
+    incoming.write(zlib.compress(received().data_set, wbits=-15))
+    taken = incoming.keep()
+    assert isinstance(taken, Quarantined)
+    assert taken.text == "the data set is deflated"
 
 
 def test_old_leftovers_are_swept_and_nothing_else(tmp_path, reports):

@@ -81,6 +81,56 @@ def test_a_series_that_this_process_never_saw_has_just_arrived(traffic, clock):
     assert traffic.of("a").last_s == 100.0
 
 
+def test_a_series_of_a_dead_process_has_just_arrived_over_an_aborted_association_and_keeps_its_age(traffic, clock):
+    traffic.rearm("a", 3000.0)
+    assert traffic.of("a") == Arrivals(first_s=-2900.0, last_s=100.0, open_association_s=None, aborted=True)
+    clock.now = 150.0
+    traffic.opened(1)
+    traffic.arrived("a", 1)
+    traffic.ended(1, Ending.RELEASED)
+    assert traffic.of("a") == Arrivals(first_s=-2900.0, last_s=150.0, open_association_s=None, aborted=True)
+
+
+def test_a_first_arrival_in_the_future_of_the_wall_clock_is_now(traffic):
+    traffic.rearm("a", -86_400.0)
+    assert traffic.of("a").first_s == 100.0
+
+
+def test_a_series_that_this_process_has_seen_is_not_armed_again(traffic, clock):
+    traffic.opened(1)
+    traffic.arrived("a", 1)
+    clock.now = 130.0
+    traffic.rearm("a", 3000.0)
+    assert traffic.of("a") == Arrivals(first_s=100.0, last_s=100.0, open_association_s=100.0, aborted=False)
+
+
+def test_a_series_of_a_dead_process_that_was_closed_begins_anew(traffic, clock):
+    traffic.rearm("a", 3000.0)
+    traffic.retain([], before_s=200.0)
+    clock.now = 500.0
+    traffic.arrived("a", 1)
+    assert traffic.of("a") == Arrivals(first_s=500.0, last_s=500.0, open_association_s=None, aborted=False)
+
+
+def test_a_new_revision_counts_as_arrived_just_now_until_its_arrival_is_told(traffic, clock):
+    """Its instance is in the journal before the listener tells of it: the times of the revision before mean nothing."""
+    traffic.opened(1)
+    traffic.arrived("a", 1)
+    assert traffic.of("a", 0).last_s == 100.0
+    clock.now = 500.0
+    assert traffic.of("a", 1) == Arrivals(first_s=500.0, last_s=500.0, open_association_s=100.0, aborted=False)
+    clock.now = 510.0
+    traffic.arrived("a", 1)
+    assert (traffic.of("a", 1).first_s, traffic.of("a", 1).last_s) == (500.0, 510.0)
+    assert traffic.of("a", 0).last_s == 510.0
+
+
+def test_a_later_revision_that_was_told_of_first_keeps_its_times(traffic, clock):
+    traffic.arrived("a", 1)
+    clock.now = 130.0
+    assert traffic.of("a", 3).last_s == 100.0
+
+
 def test_what_was_forgotten_begins_anew_but_its_open_association_is_still_known(traffic, clock):
     traffic.opened(1)
     traffic.arrived("a", 1)

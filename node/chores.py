@@ -1,0 +1,72 @@
+"""Periodic chores, by APScheduler. Never the queue: an interval job stands still for an hour after a clock went back
+by one, which is why the clocks are watched here and the chores planned anew when they part.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from node.errors import NodeError, unexpected
+from node.log import get_logger
+
+#: Wall clock and monotonic clock may part by so much before the chores are planned anew: NTP slews by less.
+_MOST_DRIFT_S = 5.0
+_WATCH_S = 1.0
+
+
+class Chores:
+    """Functions that are called again and again, each after its own interval, one call at a time."""
+
+    def __init__(
+        self, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._offset_s = wall() - monotonic()
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._jobs: list[tuple[Any, timedelta]] = []
+
+    def every(self, interval: timedelta, chore: Callable[[], object], *, at_start: bool = False) -> None:
+        """Have `chore` called after each `interval`. What it fails at is logged, and tried again the next time."""
+        job = self._scheduler.add_job(
+            _told_of(chore), "interval", seconds=interval.total_seconds(), coalesce=True, misfire_grace_time=None
+        )
+        if at_start:
+            job.modify(next_run_time=datetime.now(UTC))
+        self._jobs.append((job, interval))
+
+    def __enter__(self) -> "Chores":
+        """Begin."""
+        self._scheduler.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Stop, after the chore that runs."""
+        self._scheduler.shutdown(wait=True)
+
+    def watch(self) -> float:
+        """Plan the chores anew if the wall clock was set; return the seconds until the next look."""
+        offset_s = self._wall() - self._monotonic()
+        if abs(offset_s - self._offset_s) > _MOST_DRIFT_S:
+            get_logger().warning("the wall clock was set", by_s=round(offset_s - self._offset_s, 1))
+            self._offset_s = offset_s
+            for job, interval in self._jobs:
+                job.modify(next_run_time=datetime.fromtimestamp(self._wall(), UTC) + interval)
+        return _WATCH_S
+
+
+def _told_of(chore: Callable[[], object]) -> Callable[[], None]:
+    def call() -> None:
+        try:
+            chore()
+        except OSError as error:
+            get_logger().error("chore failed", text=error.strerror)
+        except NodeError as error:
+            get_logger().error("chore failed", code=error.code, text=str(error))
+        except Exception as error:  # noqa: BLE001 - its message may quote a patient, and APScheduler would log it
+            get_logger().error("chore failed", text=str(unexpected(error)))
+
+    return call

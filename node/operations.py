@@ -1,0 +1,114 @@
+"""What an operator can do about cases, asked for as a document and answered by one: by a command itself, or through the
+node that runs (`node.control`).
+
+A request: do ("retry", "hold", "release", "cancel", "reprocess"), cases[] (numbers), series[] (Series Instance UIDs,
+each meaning its newest case); or do "purge" and dry_run. An answer: cases[] with case and was, state or error; or
+purged; and exit_code, that of the first error.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from node.domain.case import CaseState
+from node.domain.identifiers import parse_uid
+from node.errors import InputError, NodeError, UnknownCase
+from node.journal.journal import Journal
+from node.journal.lookup import destinations_of, newest_case, state_of
+from node.log import get_logger
+
+_PURGE = "purge"
+
+Document = Mapping[str, Any]
+
+
+class Operations:
+    """The actions over one journal.
+
+    `purge` deletes what retention says, or with True only counts it. `on_change` is called after a change, to wake who
+    waits for work; `on_retry` with each destination that a retried or released case waits for, to end its pause.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        purge: Callable[[bool], Document],
+        on_change: Callable[[], None] = lambda: None,
+        on_retry: Callable[[str], None] = lambda _destination: None,
+    ) -> None:
+        self._journal = journal
+        self._purge = purge
+        self._on_change = on_change
+        self._on_retry = on_retry
+        cases = journal.cases
+        self._actions: Mapping[str, Callable[[int], CaseState]] = {
+            "retry": cases.retry,
+            "hold": cases.hold,
+            "release": cases.release,
+            "cancel": cases.cancel,
+            "reprocess": cases.reprocess,
+        }
+
+    def answer(self, request: Document) -> Document:
+        """Do what a request asks for. Raises InputError for what is no request, JournalError, OSError."""
+        action = request.get("do")
+        if action == _PURGE:
+            return {"purged": self._purge(_flag(request, "dry_run")), "exit_code": 0}
+        if not isinstance(action, str) or action not in self._actions:
+            raise InputError("the request asks for nothing that there is")
+        return self._on_cases(action, request)
+
+    def _on_cases(self, action: str, request: Document) -> Document:
+        done: list[Document] = []
+        exit_code = 0
+        for case in self._cases(request):
+            try:
+                done.append(self._on_case(action, case))
+            except NodeError as error:
+                named = {"series_uid": case} if isinstance(case, str) else {"case": case}
+                done.append(
+                    {**named, "error": {"code": error.code, "message": str(error), "retryable": error.retryable}}
+                )
+                exit_code = exit_code or error.exit_code
+        if any("state" in item for item in done):
+            self._on_change()
+        return {"cases": done, "exit_code": exit_code}
+
+    def _on_case(self, action: str, case: int | str) -> Document:
+        """Do `action` on a case, given by its number or its series. Raises JournalError."""
+        case_id = self._newest(case) if isinstance(case, str) else case
+        was = state_of(self._journal.store, case_id)
+        state = self._actions[action](case_id)
+        if state is CaseState.SENDING:
+            for destination in destinations_of(self._journal.store, case_id):
+                self._on_retry(destination)
+        get_logger().info("operator", action=action, case=case_id, was=was.value, state=state.value)
+        return {"case": case_id, "was": was.value, "state": state.value}
+
+    def _newest(self, series_uid: str) -> int:
+        case_id = newest_case(self._journal.store, series_uid)
+        if case_id is None:
+            raise UnknownCase("the journal has no case of this series")
+        return case_id
+
+    @staticmethod
+    def _cases(request: Document) -> Iterator[int | str]:
+        """Yield what is meant, each once, in its order. Raises InputError."""
+        cases, series = _listed(request, "cases", int), _listed(request, "series", str)
+        if not (cases or series):
+            raise InputError("the request names no case")
+        yield from dict.fromkeys([*cases, *(parse_uid(uid) for uid in series)])
+
+
+def _listed(request: Document, key: str, kind: type) -> Sequence[Any]:
+    items = request.get(key, [])
+    if not isinstance(items, list) or not all(type(item) is kind for item in items):
+        raise InputError(f"{key} of the request is no list of what it should be")
+    return items
+
+
+def _flag(request: Document, key: str) -> bool:
+    value = request.get(key, False)
+    if not isinstance(value, bool):
+        raise InputError(f"{key} of the request is neither true nor false")
+    return value
