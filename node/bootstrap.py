@@ -18,6 +18,7 @@ from node.domain.commitment import CommitmentReport, CommitmentRequest
 from node.durable import make_folder_durably
 from node.enquiry import Enquiry
 from node.errors import BundleTampered, SettingsError
+from node.journal.engines import warn_of_wal_reset
 from node.journal.journal import Journal
 from node.journal.store import Store
 from node.operations import Operations
@@ -63,6 +64,8 @@ def build_service(settings: Settings) -> tuple[Service, Journal]:
     state_dir = make_state_dir(settings.node)
     log.configure(level=settings.log.level, key=_log_key(settings, state_dir))
     require_finished(state_dir)
+    if not settings.journal.url:
+        warn_of_wal_reset()
     engine = open_engine(settings.model)
     journal = Journal(journal_place(settings))
     try:

@@ -4,6 +4,7 @@ Every step may be repeated. Arrivals come first, oldest first, then cases: wheth
 from its instances.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,7 +61,6 @@ class RestoreJournal:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._batch = BatchWriter(store)
 
     def arrival(self, arrival: Arrival, received_at: datetime) -> bool:
         """Record an instance that lies in the spool; False when its newest version is the same already."""
@@ -78,6 +78,10 @@ class RestoreJournal:
         of just the instances that it has; without a row of its own, as after a purge, it is closed too.
         """
         return self._store.run(self._case, case)
+
+    @functools.cached_property
+    def _batch(self) -> BatchWriter:
+        return BatchWriter(self._store)
 
     def _arrival(self, connection: Connection, stored: Stored) -> bool:
         return self._batch.write(connection, [stored]) != [Outcome.DUPLICATE]

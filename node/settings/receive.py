@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 
-from node.settings.values import AETitleText, Port, Seconds, Section
+from node.settings.values import AETitleText, Port, PositiveSeconds, Section
 
 
 def _network(text: str) -> str:
@@ -43,10 +43,11 @@ class ReceiveSettings(Section):
     maximum_connections: Annotated[int, Field(strict=True, ge=1)] = 40
     maximum_connections_per_address: Annotated[int, Field(strict=True, ge=1)] = 20
     #: An association silent for so long is aborted.
-    network_timeout_s: Seconds = 60
+    network_timeout_s: PositiveSeconds = 60
     #: A connection must ask for an association, and a PDU that has begun must end, within so long.
-    pdu_timeout_s: Seconds = 30
+    pdu_timeout_s: PositiveSeconds = 30
     maximum_pdu_bytes: Annotated[int, Field(strict=True, ge=4096, le=1 << 20)] = 131072
+    #: A larger object is answered 0xA700; 0: no limit.
     maximum_instance_mb: Megabytes = 4096
     #: With less free on the disk new associations are rejected as transient, and instances answered 0xA700.
     minimum_free_mb: Megabytes = 1024

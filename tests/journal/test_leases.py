@@ -67,7 +67,7 @@ def test_a_start_does_not_take_the_claims_of_another_host_while_their_lease_runs
 @pytest.mark.peer("postgresql")
 def test_many_workers_on_two_hosts_claim_each_case_once(postgresql, fill):
     hosts = [Journal(postgresql), Journal(postgresql)]
-    for number in range(60):
+    for number in range(40):
         hosts[0].arrivals.record(fill.arrival(1, series=f"6.{number}"))
     for opened in hosts[0].arrivals.open_series():
         fill.open_seen(hosts[0], opened)
@@ -86,9 +86,9 @@ def test_many_workers_on_two_hosts_claim_each_case_once(postgresql, fill):
         thread.start()
     for thread in threads:
         thread.join(120)
-    assert overview(hosts[1].store, latest=1)["cases"] == {"delivered": 60}
-    again = [number for number in range(1, 61) if number % 4 == 0]
-    assert sorted(taken) == sorted([(number, 1) for number in range(1, 61)] + [(number, 2) for number in again])
+    assert overview(hosts[1].store, latest=1)["cases"] == {"delivered": 40}
+    again = [number for number in range(1, 41) if number % 4 == 0]
+    assert sorted(taken) == sorted([(number, 1) for number in range(1, 41)] + [(number, 2) for number in again])
     for journal in hosts:
         journal.close()
 

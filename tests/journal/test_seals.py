@@ -141,11 +141,11 @@ def test_of_random_bytes_in_the_file_none_changes_a_row_unseen(sqlite_journal, t
     assert not damage_of(path)
     chance = random.Random(7)
     seen = 0
-    for _ in range(40):
+    for _ in range(25):
         place = chance.randrange(len(clean) - 16)
         copy.write_bytes(clean[:place] + chance.randbytes(16) + clean[place + 16 :])
         if damage_of(copy):
             seen += 1
         else:
             assert content(copy) == kept, f"16 bytes at {place}"
-    assert seen >= 5
+    assert seen >= 3

@@ -150,6 +150,6 @@ class Cases(RuleBasedStateMachine):
 
 def test_the_journal_agrees_with_the_model(fill, monkeypatch):
     checks = [HealthCheck.too_slow]
-    calm = settings(max_examples=12, stateful_step_count=20, deadline=None, database=None, suppress_health_check=checks)
+    calm = settings(max_examples=8, stateful_step_count=16, deadline=None, database=None, suppress_health_check=checks)
     monkeypatch.setattr(Cases, "fill", fill, raising=False)
     run_state_machine_as_test(Cases, settings=calm)
