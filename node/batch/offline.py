@@ -1,5 +1,6 @@
 """Segmenting series that lie in folders and zips."""
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -111,7 +112,8 @@ def _series_of(unreadable: Sequence[Unreadable]) -> dict[str, InputError]:
         if isinstance(item.error, NotDicom | NotAnImage):
             continue
         try:
-            identity = read_identity(item.path.read_bytes())
+            with item.path.open("rb") as file:
+                identity = read_identity(lambda offset, size: os.pread(file.fileno(), size, offset))
         except InputError:
             continue
         broken.setdefault(identity.series_uid, item.error)

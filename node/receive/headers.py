@@ -5,7 +5,6 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pydicom
@@ -67,16 +66,7 @@ class Identity:
     own_result: bool
 
 
-def read_identity(file_format: bytes) -> Identity:
-    """Read the identity from the bytes of a DICOM file (PS3.10 7). Raises NotDicom or InvalidIdentifier."""
-
-    def fetch(offset: int, size: int) -> bytes:
-        return file_format[offset : offset + size]
-
-    return _identity_of(fetch, lambda: file_format, _file_meta_or_nothing(fetch))
-
-
-def read_identity_at(fetch: Fetch, known: tuple[str, int] | None = None) -> Identity:
+def read_identity(fetch: Fetch, known: tuple[str, int] | None = None) -> Identity:
     """Read the identity of a DICOM file of any size, in bounded memory. Raises NotDicom or InvalidIdentifier.
 
     `known`: its Transfer Syntax UID and where its data set begins. A file with an unusual header is looked at up to
@@ -85,7 +75,12 @@ def read_identity_at(fetch: Fetch, known: tuple[str, int] | None = None) -> Iden
     syntax, _ = known = known or _file_meta_or_nothing(fetch)
     if syntax in DEFLATED:
         raise NotDicom("the data set is deflated")
-    return _identity_of(fetch, lambda: bytes(fetch(0, _UNUSUAL_BYTES)), known)
+    syntax, offset = known
+    try:
+        values = _walked(fetch, offset, syntax)
+    except Unusual:
+        syntax, values = _parsed(bytes(fetch(0, _UNUSUAL_BYTES)))
+    return _identity(syntax, values)
 
 
 def read_transfer_syntax(fetch: Fetch) -> str:
@@ -106,15 +101,6 @@ def digest_of(transfer_syntax_uid: str, data_set: bytes) -> Digest:
 def new_digest(transfer_syntax_uid: str) -> "hashlib._Hash":
     """Return the digest of a data set that is still to come, in pieces."""
     return hashlib.sha256(transfer_syntax_uid.encode() + b"\n")
-
-
-def _identity_of(fetch: Fetch, head: Callable[[], bytes], known: tuple[str, int]) -> Identity:
-    syntax, offset = known
-    try:
-        values = _walked(fetch, offset, syntax)
-    except Unusual:
-        syntax, values = _parsed(head())
-    return _identity(syntax, values)
 
 
 def _file_meta_or_nothing(fetch: Fetch) -> tuple[str, int]:

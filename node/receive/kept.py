@@ -8,7 +8,7 @@ from node.domain.arrivals import Arrival, Quarantined
 from node.domain.identifiers import Digest, parse_ae_title
 from node.errors import InputError, InvalidIdentifier, TruncatedFile
 from node.receive.elements import Fetch, Unusual, Walk
-from node.receive.headers import new_digest, read_identity_at, read_transfer_syntax
+from node.receive.headers import new_digest, read_identity, read_transfer_syntax
 
 SPOOL, QUARANTINE = "spool", "quarantine"
 _SOURCE_AE_TITLE = 0x00020016
@@ -29,7 +29,7 @@ def read_arrival(path: Path) -> Arrival:
             return os.pread(descriptor, size, offset)
 
         digest = _digest(fetch, os.fstat(descriptor).st_size, path.stem)
-        identity = read_identity_at(fetch)
+        identity = read_identity(fetch)
         calling_ae, _ = _file_meta(fetch)
     folder = hashlib.sha256(identity.series_uid.encode()).hexdigest()[:32]
     if path.parent.name != folder:
@@ -55,7 +55,7 @@ def read_quarantined(path: Path) -> Quarantined:
             return os.pread(descriptor, size, offset)
 
         try:
-            read_identity_at(fetch)
+            read_identity(fetch)
             reason = InputError("its reason is not known any more")
         except InputError as error:
             reason = error

@@ -16,7 +16,7 @@ from node.domain.arrivals import Arrival, Quarantined
 from node.domain.identifiers import Digest, parse_uid
 from node.durable import GrowingFile
 from node.errors import InputError, InvalidIdentifier
-from node.receive.headers import Identity, new_digest, read_identity_at, read_transfer_syntax
+from node.receive.headers import Identity, new_digest, read_identity, read_transfer_syntax
 
 _SPOOL = "spool"
 _QUARANTINE = "quarantine"
@@ -169,7 +169,7 @@ class Incoming:
 
     def _taken(self) -> Arrival | Quarantined:
         try:
-            return self._arrival(read_identity_at(self._fetch, self._known))
+            return self._arrival(read_identity(self._fetch, self._known))
         except InputError as error:
             return self._quarantined(error)
 
