@@ -13,6 +13,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from node.recall import Recall
 from node.receive.traffic import Traffic
 from node.results import Results, doubts
 from node.settings import RouteSettings, Settings
-from node.verdict import OWN_RESULT, damaged, judge, read_back
+from node.verdict import OWN_RESULT, Judgement, damaged, judge, read_back, unread
 
 #: Storage classes of which one object mostly is a whole series: Enhanced MR and Legacy Converted Enhanced MR. A hint
 #: only: one that was split into a concatenation (PS3.3 C.7.6.16.1.1) exceeds it, and then it counts for nothing.
@@ -70,6 +71,8 @@ class Caseflow:
         self._running: set[tuple[int, int]] = set()
         #: Those among them whose case the journal has ended, or given to another worker.
         self._lost: set[tuple[int, int]] = set()
+        #: How often the files of a complete series could not be read.
+        self._unread: Counter[str] = Counter()
         self._routes = {route.name: route for route in settings.route}
 
     def resume(self) -> None:
@@ -95,17 +98,23 @@ class Caseflow:
         return True
 
     def close(self) -> Closing:
-        """Open a case for every series that is complete."""
+        """Open a case for every series that is complete. Raises OSError when the files of one cannot be read now."""
         closed, waits_s = 0, []
+        failed: OSError | None = None
         now_s = self._clock()
         open_series = self._journal.arrivals.open_series()
         self._traffic.retain({series.series_uid for series in open_series}, now_s)
         for series in open_series:
             state = completeness(self._arrivals(series), self._clock(), self._settings.completeness)
             if isinstance(state, Complete):
-                closed += self._close_one(series, partial=state.partial)
+                try:
+                    closed += self._close_one(series, partial=state.partial)
+                except OSError as error:
+                    failed = error  # the others are closed, this one is judged again
             else:
                 waits_s.append(state.seconds)
+        if failed is not None:
+            raise failed
         return Closing(cases=closed, wait_s=min(waits_s, default=None))
 
     def renew(self) -> None:
@@ -168,7 +177,7 @@ class Caseflow:
 
     def _close_one(self, series: OpenSeries, *, partial: bool) -> bool:
         instances = self._journal.arrivals.instances(series.series_uid)
-        judged = OWN_RESULT if series.own_result else judge(self._paths(instances), self._settings.route)
+        judged = OWN_RESULT if series.own_result else self._judged(series.series_uid, self._paths(instances))
         case_id = self._journal.cases.open(
             NewCase(
                 series=series,
@@ -191,6 +200,18 @@ class Caseflow:
             reasons=[reason.code for reason in judged.reasons],
         )
         return True
+
+    def _judged(self, series_uid: str, paths: Sequence[Path]) -> Judgement:
+        """Return the judgement on a series. Raises OSError the first times that the machine cannot read its files."""
+        try:
+            judged = judge(paths, self._settings.route)
+        except OSError as error:
+            self._unread[series_uid] += 1
+            if self._unread[series_uid] < self._settings.work.attempts:
+                raise
+            judged = unread(error)
+        self._unread.pop(series_uid, None)
+        return judged
 
     def _run(self, claim: Claim, segmenter: Segmenter) -> None:
         begun = self._clock()

@@ -8,7 +8,7 @@ from pathlib import Path
 from node.assemble.headers import Unreadable, gather
 from node.domain.case import CaseState, Reason
 from node.domain.series import Series
-from node.errors import NodeError, NotAnImage, SystemFailed, unexpected
+from node.errors import NotAnImage, SystemFailed, unexpected
 from node.select import Accepted, select
 from node.settings import RouteSettings
 
@@ -30,16 +30,22 @@ OWN_RESULT = Judgement(
 
 
 def judge(paths: Sequence[Path], routes: Sequence[RouteSettings]) -> Judgement:
-    """Return the judgement on a series of files. Never raises: a series that cannot be judged must not hold up the
-    next one.
+    """Return the judgement on a series of files. Raises OSError when one is there and cannot be read: that is the
+    machine's fault, and may be over soon.
     """
     try:
         return _judge(paths, routes)
-    except OSError as error:
-        failed: NodeError = damaged(error)
+    except FileNotFoundError as error:
+        return unread(error)
+    except OSError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a series does, the next one is judged
-        failed = unexpected(error)
-    return Judgement(state=CaseState.QUARANTINED, reasons=(Reason.of(failed),))
+        return Judgement(state=CaseState.QUARANTINED, reasons=(Reason.of(unexpected(error)),))
+
+
+def unread(error: OSError) -> Judgement:
+    """Return the judgement on a series of which a file cannot be read, however often it is tried."""
+    return Judgement(state=CaseState.QUARANTINED, reasons=(Reason.of(damaged(error)),))
 
 
 def read_back(paths: Sequence[Path]) -> Series:

@@ -41,7 +41,7 @@ class ReceiveSettings(Section):
     maximum_associations: Annotated[int, Field(strict=True, ge=1)] = 20
     #: Connections beyond this are closed at once; between the two an association is properly rejected.
     maximum_connections: Annotated[int, Field(strict=True, ge=1)] = 40
-    maximum_connections_per_address: Annotated[int, Field(strict=True, ge=1)] = 20
+    maximum_connections_per_address: Annotated[int, Field(strict=True, ge=1)] = 10
     #: An association silent for so long is aborted.
     network_timeout_s: PositiveSeconds = 60
     #: A connection must ask for an association, and a PDU that has begun must end, within so long.
