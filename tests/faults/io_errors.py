@@ -169,7 +169,8 @@ def run(work: Path | None, seed: int, number: int = 0) -> list[str]:
         " what it acknowledged is there; when the disk is well again the same process goes on, or a"
         " new one does, and the archive holds the two results once.",
         limits="Errors that come late, as of a write that is cached; the power cut covers what a failed"
-        " fsync leaves. A fault that lasts through all attempts of a case.",
+        " fsync leaves. A fault that outlasts all attempts of a case leaves it in quarantine, and an"
+        " operator's retry or reprocess is then part of the run.",
         cases_that_an_operator_had_to_retry=made.operated,
         distinct_points=len(found),
         calls_that_failed=failed_calls,

@@ -7,8 +7,6 @@
 --page          write docs/reliability.md from what is recorded, and run nothing
 """
 
-
-
 import argparse
 import os
 import sys
@@ -22,11 +20,11 @@ _MEMORY = Path("/dev/shm")
 
 #: Name -> harness, how many points.
 HARNESSES: dict[str, tuple[Callable[[Path | None, int, int], list[str]], int]] = {
-    "kill": (kill.run, 600),
-    "io-errors": (io_errors.run, 400),
-    "power": (power.run, 1200),
+    "kill": (kill.run, 500),
+    "io-errors": (io_errors.run, 300),
+    "power": (power.run, 2000),
     "full-disk": (full_disk.run, 20),
-    "damage": (damage.run, 300),
+    "damage": (damage.run, 200),
     "clocks": (clocks.run, 0),
 }
 
