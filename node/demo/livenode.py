@@ -17,11 +17,11 @@ from pydicom.errors import InvalidDicomError
 
 from node.deliver.cstore import CStoreDestination
 from node.deliver.destination import Parcel
-from node.deliver.scu import Peer, echo
 from node.demo.archive import Archive, free_port
 from node.errors import DeliveryError, EngineError, NotDicom, NothingToSegment, PeerUnreachable
 from node.journal.overview import overview
 from node.journal.store import Store
+from node.scu.association import Peer, echo
 
 _READY_S = 120.0
 _RESULTS_S = 1800.0

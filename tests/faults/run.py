@@ -7,8 +7,6 @@
 --page          write docs/reliability.md from what is recorded, and run nothing
 """
 
-
-
 import argparse
 import os
 import sys
