@@ -4,6 +4,7 @@ UIDs identify a person as soon as an archive is at hand, so they appear as keyed
 otherwise. The key lies in the state folder: the same UID has the same hash for the life of the node.
 """
 
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -22,6 +23,18 @@ Logger = structlog.stdlib.BoundLogger
 _UID_KEYS = frozenset({"study_uid", "series_uid", "instance_uid", "sop_instance_uid"})
 
 
+class _Lines(structlog.PrintLogger):
+    """Prints lines. One that cannot be written is lost: a full disk under the log must not end what the node does."""
+
+    def msg(self, message: str) -> None:
+        """Print one line."""
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
 def configure(*, level: str, key: bytes | None) -> None:
     """Set up the logs of this process. `key` hashes UIDs; None prints them as they are."""
     processors: list[Callable[..., Any]] = [
@@ -35,7 +48,7 @@ def configure(*, level: str, key: bytes | None) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_names: _Lines(sys.stderr),
         cache_logger_on_first_use=False,
     )
     _silence_libraries()

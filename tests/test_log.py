@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -116,3 +117,10 @@ def test_a_warning_that_quotes_a_value_is_not_printed():
 
     assert "ZZSECRET^NAME" in printed("plain")
     assert printed("configured") == ""
+
+
+def test_a_log_that_cannot_be_written_ends_nothing():
+    program = "from node import log; log.configure(level='info', key=None); log.get_logger().error('e'); print('on')"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, check=False)
+    assert done.stdout == b"on\n"

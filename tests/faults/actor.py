@@ -4,12 +4,13 @@ import gc
 import json
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
 from faults import controls, subject
 
-from node import durable
+from node import durable, log
 from node.errors import NodeError
 
 
@@ -35,12 +36,15 @@ class _Actor:
 
     def __init__(self) -> None:
         self._node: subject.Subject | None = None
+        self._ended: list[str] = []
+        threading.excepthook = lambda told: self._ended.append(told.exc_type.__name__)
 
     def open(
         self, state_dir: str, archive_port: int, variant: str = "", listen: bool = True, gate: bool = False
     ) -> int:
         """Open the node, and return the port that it listens on."""
         durable._DURABLE.clear()
+        log.configure(level="info", key=None)
         os.umask(0o077)
         broken = controls.break_node(variant)
         self._node = subject.Subject(Path(state_dir), archive_port, gate=gate, **broken)
@@ -59,6 +63,10 @@ class _Actor:
         """Purge; return how many series."""
         assert self._node is not None
         return self._node.purge()
+
+    def threads(self) -> list[str]:
+        """Return what ended a thread that should have gone on."""
+        return self._ended
 
     def retry(self) -> bool:
         """Be the operator who tries again what is quarantined."""

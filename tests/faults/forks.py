@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -34,6 +35,7 @@ class Process:
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid = pid
+        self._life = os.pidfd_open(pid)
         self._channel = channel
         self._channel.settimeout(PATIENCE_S)
         self._lines = channel.makefile("r")
@@ -70,10 +72,10 @@ class Process:
         with contextlib.suppress(OSError):
             self._channel.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            while self._channel.recv(4096):  # until the last holder of the other end is gone
-                pass
+            signal.pidfd_send_signal(self._life, signal.SIGKILL)
+        gone, _, _ = select.select([self._life], [], [], PATIENCE_S)  # its last thread, and with it every lock of files
+        os.close(self._life)
+        assert gone, f"process {self.pid} does not end"
         self._lines.close()
         self._channel.close()
 
@@ -95,6 +97,7 @@ class Template:
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
         assert self._socket.recv(1) == b"+", "the template did not start"
 

@@ -87,6 +87,7 @@ class Bench:
             states = process.ask("states", state_dir=str(state_dir))
         if met or states.count("delivered") != 1 or set(states) - {"delivered", "superseded", "rejected"}:
             wrong.append(f"the case does not end: {states}, {met}")
+        wrong += [f"a thread ended: {name}" for name in process.ask("threads")]
         process.ask("close")
         return wrong + self.archive.wrong(self.wanted)
 
@@ -195,7 +196,8 @@ def run(work: Path | None, seed: int, number: int = 0) -> list[str]:
         rounds = 0
         while hit.total() < number or rounds == 0:
             rounds += 1
-            for point in sample(found, len(found), seed + rounds):
+            most = len(found) if rounds == 1 else number - hit.total()
+            for point in sample(found, most, seed + rounds):
                 killed, told = try_point(made, point)
                 hit[f"{point.phase} {point.call}"] += killed
                 missed += not killed
@@ -210,7 +212,7 @@ def run(work: Path | None, seed: int, number: int = 0) -> list[str]:
         controls=f"{int(noticed)} of 1",
         seed=seed,
         duration_s=time.monotonic() - begun,
-        command="make faults, or PYTHONPATH=tests python -m faults.run --only kill",
+        command="PYTHONPATH=.:tests python -m faults --only kill",
         proves="Whatever call of receive, encode and send is the last one of a process, what was"
         " acknowledged is there after a restart, the case ends, and the archive holds its two results"
         " once, byte for byte those of an undisturbed run.",

@@ -121,9 +121,10 @@ class Subject:
         return retention.purge().series
 
     def retry(self) -> None:
-        """Try the quarantined cases again."""
-        for (case_id,) in rows(self.state_dir, "SELECT id FROM \"case\" WHERE state = 'quarantined'"):
-            self.journal.cases.retry(case_id)
+        """Try the quarantined cases again; those that never had a route are judged again."""
+        quarantined = rows(self.state_dir, "SELECT id, route FROM \"case\" WHERE state = 'quarantined'")
+        for case_id, route in quarantined:
+            (self.journal.cases.retry if route else self.journal.cases.reprocess)(case_id)
 
     def close(self) -> None:
         """End this life in order."""
