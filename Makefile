@@ -37,5 +37,8 @@ bench: setup
 bench-net: setup
 	$(BIN)/cspine-node bench-net --out bench-net.json
 
+faults: setup
+	PYTHONPATH=.:tests $(BIN)/python -m faults
+
 clean:
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -124,12 +124,21 @@ def _take_back(settings: Settings, journal: Journal) -> None:
 def _duties(settings: Settings, journal: Journal, traffic: Traffic, outbox: Outbox, bells: Bells) -> Iterator[Duty]:
     """Yield what is done for each destination and each peer."""
     for name in outbox.destinations:
-        yield Duty(name=f"deliver {name}", step=partial(outbox.deliver, name), bell=bells.results_wait)
-        yield Duty(name=f"confirm {name}", step=partial(outbox.confirm, name), bell=bells.results_wait)
+        sent = Bell()
+        yield Duty(name=f"deliver {name}", step=partial(_delivered, outbox, name, sent), bell=bells.results_wait)
+        yield Duty(name=f"confirm {name}", step=partial(outbox.confirm, name), bell=sent)
     for peer in settings.peer:
         if peer.ask_count:
             enquiry = Enquiry(peer, settings, journal, traffic)
             yield Duty(name=f"ask {peer.ae_title}", step=enquiry.ask, bell=Bell(), most_s=_LOOK_S)
+
+
+def _delivered(outbox: Outbox, name: str, sent: Bell) -> float | None:
+    """Deliver, and ring for who asks whether it is there."""
+    try:
+        return outbox.deliver(name)
+    finally:
+        sent.ring()
 
 
 def _swept(retention: Retention, state_dir: Path) -> None:

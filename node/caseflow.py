@@ -32,7 +32,7 @@ from node.recall import Recall
 from node.receive.traffic import Traffic
 from node.results import Results, doubts
 from node.settings import RouteSettings, Settings
-from node.verdict import OWN_RESULT, Judgement, damaged, judge, read_back, unread
+from node.verdict import OWN_RESULT, Judgement, damaged, is_shortage, judge, read_back, unread
 
 #: Storage classes of which one object mostly is a whole series: Enhanced MR and Legacy Converted Enhanced MR. A hint
 #: only: one that was split into a concatenation (PS3.3 C.7.6.16.1.1) exceeds it, and then it counts for nothing.
@@ -206,6 +206,8 @@ class Caseflow:
         try:
             judged = judge(paths, self._settings.route)
         except OSError as error:
+            if is_shortage(error):
+                raise
             self._unread[series_uid] += 1
             if self._unread[series_uid] < self._settings.work.attempts:
                 raise
@@ -222,11 +224,13 @@ class Caseflow:
         route = self._routes.get(claim.route)
         if route is None:
             raise SettingsError(f"route {claim.route!r} is not configured any more")
-        series = read_back(self._paths(instances))
         recall = Recall(segmenter, self._settings.node.state_dir, claim.series_uid, claim.revision)
         try:
+            series = read_back(self._paths(instances))
             result = run_case(series, claim.set_digest, recall, self._settings.order(route))
         except OSError as error:
+            if is_shortage(error):
+                raise
             raise damaged(error) from error
         quality = result.findings.quality
         if not self._keep(claim, result, route):

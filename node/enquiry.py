@@ -12,14 +12,14 @@ from typing import Protocol
 
 from node.assemble.completeness import Count, count, quiet_time_s
 from node.deliver.backoff import Backoff
-from node.deliver.scu import Peer
-from node.deliver.source import SeriesOfStudy, count_instances, fetch_series
 from node.domain.arrivals import Arrivals, Expectation, ExpectedBy
 from node.errors import DeliveryError
 from node.journal.arrivals import OpenSeries
 from node.journal.journal import Journal
 from node.log import get_logger
 from node.receive.traffic import Traffic
+from node.scu.association import Peer
+from node.scu.source import SeriesOfStudy, count_instances, fetch_series
 from node.settings import PeerSettings, Settings
 
 #: Two counts must agree that lie so far apart.

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 
 from node import __version__
 from node.assemble.volume import build_volume
-from node.deliver.document import findings_document
-from node.deliver.table import measurements_tsv
 from node.domain.case import EncodedObject, Order, ResultKey
 from node.domain.findings import Algorithm, Findings, Segmentation
 from node.domain.geometry import Volume
@@ -20,6 +18,8 @@ from node.draw.keyimage import key_pictures
 from node.draw.overlay import overlay_png
 from node.encode import Case, encode, segment_numbers
 from node.measure.measure import measure
+from node.output.document import findings_document
+from node.output.table import measurements_tsv
 
 _DEFAULT_ORDER = Order()
 

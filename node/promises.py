@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Protocol
 
 from node.deliver.backoff import Backoff
-from node.deliver.scu import Peer
-from node.deliver.source import report_commitment
 from node.domain.arrivals import Expectation, ExpectedBy
 from node.domain.commitment import (
     CLASS_INSTANCE_CONFLICT,
@@ -33,6 +31,8 @@ from node.journal.commitments import DueReport
 from node.journal.journal import Journal
 from node.log import get_logger
 from node.receive.kept import verify_arrival
+from node.scu.association import Peer
+from node.scu.source import report_commitment
 from node.settings import Settings
 
 #: Objects that have not arrived yet are waited for: the request may overtake them on another association.

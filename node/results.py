@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from node.deliver.folder import write_case
-from node.deliver.manifest import CaseManifest, ManifestObject, write_manifest
 from node.domain.case import EncodedObject, ObjectKind, OnReject, Reason, ResultObject
 from node.domain.findings import Quality, Verdict
 from node.journal.cases import Claim
+from node.output.folder import write_case
+from node.output.manifest import CaseManifest, ManifestObject, write_manifest
 from node.pipeline import CaseResult
 from node.settings import RouteSettings, Settings
 

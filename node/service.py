@@ -21,8 +21,8 @@ from node.errors import JournalError, NodeError, unexpected
 from node.log import get_logger
 from node.receive.listener import Listener
 
-#: The longest that a thread waits without being rung for.
-_POLL_S = 0.5
+#: The longest that a thread waits without being rung for: only another host on the same journal does not ring.
+_POLL_S = 2.0
 _AFTER_FAILURE_S = 5.0
 
 
@@ -88,7 +88,7 @@ class Duty:
     #: Returns the seconds until it is due again by itself, None when there is nothing to do.
     step: Callable[[], float | None]
     bell: Bell
-    #: The longest that it waits without being rung for; None: half a second.
+    #: The longest that it waits without being rung for; None: two seconds.
     most_s: float | None = None
 
 

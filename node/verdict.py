@@ -1,5 +1,6 @@
 """Whether a route takes a complete series, and if not, why."""
 
+import errno
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from node.domain.series import Series
 from node.errors import NotAnImage, SystemFailed, unexpected
 from node.select import Accepted, select
 from node.settings import RouteSettings
+
+#: Shortages of the machine: they pass, and say nothing of the file that was to be opened.
+_SHORTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +47,19 @@ def judge(paths: Sequence[Path], routes: Sequence[RouteSettings]) -> Judgement:
         return Judgement(state=CaseState.QUARANTINED, reasons=(Reason.of(unexpected(error)),))
 
 
+def is_shortage(error: OSError) -> bool:
+    """Say whether the machine lacks something for a while, so that the failure costs a case nothing."""
+    return error.errno in _SHORTAGES
+
+
 def unread(error: OSError) -> Judgement:
     """Return the judgement on a series of which a file cannot be read, however often it is tried."""
     return Judgement(state=CaseState.QUARANTINED, reasons=(Reason.of(damaged(error)),))
 
 
 def read_back(paths: Sequence[Path]) -> Series:
-    """Return an accepted series from its files. Raises InputError, or SystemFailed for a file that cannot be read."""
-    try:
-        found, unreadable = gather(paths)
-    except OSError as error:
-        raise damaged(error) from error
+    """Return an accepted series from its files. Raises InputError, or OSError for a file that cannot be read."""
+    found, unreadable = gather(paths)
     if unreadable:
         raise unreadable[0].error
     return found[0]

@@ -10,7 +10,6 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from node.deliver.manifest import CaseManifest, ManifestObject, write_manifest
 from node.domain.arrivals import Arrival, Quarantined
 from node.domain.case import CaseState, ObjectKind, ResultObject
 from node.domain.identifiers import set_digest
@@ -18,6 +17,7 @@ from node.journal.batch import Outcome
 from node.journal.cases import Claim, NewCase
 from node.journal.journal import Journal
 from node.journal.overview import overview
+from node.output.manifest import CaseManifest, ManifestObject, write_manifest
 from node.receive.spool import Spool, StoreRequest
 from node.settings import Settings, parse_settings
 

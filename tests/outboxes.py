@@ -11,7 +11,6 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, evt
 from wired import Clock
 
-from node.deliver.commitment import report_of
 from node.deliver.destination import Answer, Confirmation, Destination, Parcel
 from node.domain.arrivals import Arrival
 from node.domain.case import CaseState, ObjectKind, ResultObject
@@ -22,6 +21,7 @@ from node.journal.cases import NewCase
 from node.journal.journal import Journal
 from node.journal.overview import overview
 from node.outbox import Outbox
+from node.scu.commitment import report_of
 from node.settings import parse_settings
 
 KINDS = (ObjectKind.SEGMENTATION, ObjectKind.REPORT, ObjectKind.KEY_IMAGE)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from node.deliver.scu import Peer
+from node.scu.association import Peer
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

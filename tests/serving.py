@@ -14,10 +14,10 @@ from typing import Any
 
 from peers import program
 
-from node.deliver.scu import Peer
 from node.demo.archive import free_port
 from node.journal.overview import overview
 from node.journal.store import Store
+from node.scu.association import Peer
 
 _PATIENCE_S = 240.0
 

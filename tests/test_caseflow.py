@@ -312,20 +312,42 @@ def test_a_spooled_file_that_is_gone_quarantines_its_series_and_the_next_one_run
     assert [reason["code"] for reason in broken["reasons"]] == ["system-failed"]
 
 
-def test_a_full_disk_costs_a_case_no_attempt(node: Node, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", ["node.results.write_case", "node.verdict.gather", "node.caseflow.run_case"])
+def test_a_full_disk_costs_a_case_no_attempt(
+    node: Node, files: list[Path], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     def full(*_arguments: object, **_keywords: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     node.receive(files)
     node.close()
     with monkeypatch.context() as patch:
-        patch.setattr("node.results.write_case", full)
+        patch.setattr(step, full)
         for _ in range(5):
             with pytest.raises(OSError, match="No space left"):
                 node.flow.work()
     assert [(case["state"], case["attempts"]) for case in node.cases()] == [("queued", 0)]
     node.settle()
     assert node.cases()[0]["state"] == "delivered"
+
+
+def test_a_full_disk_does_not_quarantine_a_series_before_it_is_judged(
+    node: Node, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_keywords: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    node.receive(files)
+    node.flow.close()
+    node.clock.now += 1000
+    with monkeypatch.context() as patch:
+        patch.setattr("node.verdict.gather", full)
+        for _ in range(5):
+            with pytest.raises(OSError, match="No space left"):
+                node.flow.close()
+    assert node.cases() == []
+    node.settle()
+    assert [case["state"] for case in node.cases()] == ["delivered"]
 
 
 def test_a_case_that_a_failing_journal_left_behind_is_taken_up_again(

@@ -12,10 +12,10 @@ from oracle import write_blocks
 from wired import GatedSegmenter, Node, first_case_running
 
 from node.caseflow import Closing
-from node.deliver.manifest import read_manifest
 from node.domain.arrivals import Expectation, ExpectedBy
 from node.domain.case import ObjectKind
 from node.journal.overview import events
+from node.output.manifest import read_manifest
 from node.recall import forget
 from node.receive.traffic import Ending
 

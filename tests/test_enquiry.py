@@ -19,12 +19,12 @@ from wired import Node
 
 from node.deliver.build import destination_of
 from node.deliver.encoding import read_parcel
-from node.deliver.scu import Peer
-from node.deliver.source import SeriesOfStudy, count_instances, fetch_series
 from node.domain.arrivals import Expectation, ExpectedBy
 from node.enquiry import Enquiry
 from node.errors import ContextsRefused, PeerUnreachable, RequestFailed
 from node.receive.traffic import Ending
+from node.scu.association import Peer
+from node.scu.source import SeriesOfStudy, count_instances, fetch_series
 from node.settings import DicomDestination, NodeSettings, PeerSettings
 
 

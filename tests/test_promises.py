@@ -11,12 +11,12 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel
 from wired import Node
 
-from node.deliver.scu import Peer
-from node.deliver.source import report_commitment
 from node.domain.arrivals import Expectation, ExpectedBy
 from node.domain.commitment import CommitmentReport, CommitmentRequest, Failure, Reference
 from node.errors import ContextsRefused, PeerUnreachable, RequestFailed
 from node.promises import Promises
+from node.scu.association import Peer
+from node.scu.source import report_commitment
 from node.settings import parse_settings
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"

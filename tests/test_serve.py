@@ -18,9 +18,9 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from serving import Node, serving, storescu
 
-from node.deliver.scu import Peer, associate
 from node.demo.archive import free_port
 from node.demo.source import write_series
+from node.scu.association import Peer, associate
 from node.train.phantom import generate
 
 pytestmark = [pytest.mark.peer("orthanc", "dcmtk"), pytest.mark.slow]

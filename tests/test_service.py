@@ -16,7 +16,6 @@ from wired import Shelf, settings
 
 from node import service as service_module
 from node.caseflow import Caseflow
-from node.deliver.scu import Peer, associate
 from node.domain.findings import Segmentation
 from node.domain.geometry import Volume
 from node.errors import BundleError, EngineDied
@@ -27,6 +26,7 @@ from node.promises import Promises
 from node.receive.listener import Listener
 from node.receive.spool import Spool
 from node.receive.traffic import Traffic
+from node.scu.association import Peer, associate
 from node.service import Bell, Bells, Duty, Service
 from node.settings import CompletenessSettings, NodeSettings
 

@@ -2,8 +2,8 @@
 
 from findings_by_hand import doubtful, findings
 
-from node.deliver.document import findings_document
 from node.domain.findings import Verdict
+from node.output.document import findings_document
 from node.show import findings_text, overview_text
 
 

@@ -12,11 +12,11 @@ import pandas as pd
 
 from node.assemble.elements import read_elements
 from node.assemble.headers import Unreadable, gather
-from node.deliver.folder import write_case, write_nifti
 from node.domain.case import Order, Reason
 from node.domain.identifiers import Digest, set_digest
 from node.domain.series import Series
 from node.errors import InputError, NodeError, NotAnImage, NotDicom, unexpected
+from node.output.folder import write_case, write_nifti
 from node.pipeline import Segmenter, run_case
 from node.receive.archive import unpack
 from node.receive.headers import digest_of, read_identity

@@ -25,10 +25,10 @@ from node.bench.figures import alternating, summary
 from node.bench.images import write_image, write_large_image
 from node.bench.machine import describe_machine
 from node.bench.processes import cpu_seconds, peak_resident_bytes, resident_bytes, tree
-from node.deliver.scu import Peer, echo
 from node.demo.archive import Archive, running_orthanc
 from node.demo.livenode import running_node
 from node.errors import DeliveryError, PeerUnreachable, SystemFailed
+from node.scu.association import Peer, echo
 
 _ASSOCIATIONS = (1, 4, 8)
 _IDLE = 40

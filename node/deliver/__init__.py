@@ -1,1 +1,1 @@
-"""Bringing results where they belong: to peers over C-STORE, or into a folder."""
+"""Bringing results where they belong: to archives over C-STORE or STOW-RS, or into a folder."""

@@ -2,10 +2,10 @@
 
 from node.deliver.cstore import CStoreDestination
 from node.deliver.destination import Destination
-from node.deliver.file_tree import FileTreeDestination
-from node.deliver.scu import Peer
-from node.deliver.stow import StowRsDestination
+from node.deliver.folder import FileTreeDestination
+from node.deliver.stow.destination import StowRsDestination
 from node.errors import SettingsError
+from node.scu.association import Peer
 from node.settings import (
     DestinationSettings,
     DicomDestination,

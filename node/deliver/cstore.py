@@ -12,14 +12,14 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 from pynetdicom import _config
 
-from node.deliver.commitment import ask_commitment
 from node.deliver.destination import Answer, Confirmation, Parcel
 from node.deliver.encoding import UNCOMPRESSED, as_data_set, uncompressed
 from node.deliver.query import find_instances
-from node.deliver.scu import Peer, associate, echo
 from node.deliver.statuses import Meaning, error_of, meaning_of, note_of
 from node.domain.commitment import CommitmentReport, Reference
 from node.errors import ContextsRefused, PeerUnreachable, StoreFailed, StoreRefused
+from node.scu.association import Peer, associate, echo
+from node.scu.commitment import ask_commitment
 
 _config.STORE_SEND_CHUNKED_DATASET = True
 
@@ -60,7 +60,7 @@ class CStoreDestination:
         return find_instances(self._peer, parcels)
 
     def ask_commitment(self, transaction_uid: str, parcels: Sequence[Parcel]) -> CommitmentReport | None:
-        """Send an N-ACTION. Raises what `node.deliver.commitment.ask_commitment` raises."""
+        """Send an N-ACTION. Raises what `node.scu.commitment.ask_commitment` raises."""
         references = [
             Reference(sop_class_uid=parcel.sop_class_uid, sop_instance_uid=parcel.sop_instance_uid)
             for parcel in parcels

@@ -1,73 +1,104 @@
-"""Results as files: what `segment` and `demo` leave in a folder, and what the live node keeps of each case.
+"""Delivery into a folder: <StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm, the files as they are."""
 
-The names are a contract, scripts of users stand on them:
-
-    seg.dcm  sr.dcm                      the default forms, always (no seg.dcm where there is nothing to segment)
-    seg-*.dcm  sr-*.dcm                  other forms, where a destination takes them: seg-labelmap.dcm, sr-enhanced.dcm,
-                                         sr-enhanced-labelmap.dcm (the report about seg-labelmap.dcm) ...
-    key-1.dcm  key-2.dcm ...             key images, where a destination takes them
-    findings.json                        everything that was found (`node.deliver.document`)
-    measurements.tsv                     one row a measurement (`node.deliver.table`)
-    overlay.png                          a look at it
-    image.nii.gz  labels.nii.gz          on request, laid out as dcm2niix would
-
-`findings.json`; UCUM units, levels as "C5", "C5-C6" (fused bodies), "C5/C6" (disc):
-
-    structures[]        label (as in labels.nii.gz), segment (its Segment Number in seg.dcm, which those without a level
-                        share), kind, ordinal (among its kind, from the head), level (null where nobody knows),
-                        level_confidence (0 to 1), truncated, volume_mm3, centroid_lps_mm, measures {quantity: value}:
-                        what cannot be measured is left out
-    missing[]           level, kind, presence ("absent", "not in the field of view"): of C2 to T1
-    pairs[]             upper, lower (labels of neighbouring bodies), measures
-    curvature           {quantity: value} of the whole neck
-    total_volume_mm3    {kind: value}
-    quality             verdict ("good", "review", "reject"), objections[] (doubt, verdict, text, labels, levels),
-                        evidence[] (label, member_agreement_dice, fold_agreement_dice, entropy),
-                        member_agreement_dice {kind: value}, specks_mm3
-    timings_s           {stage: seconds}
-    algorithm, run      what answered, and how
-"""
-
-import json
-import re
-from collections.abc import Collection, Mapping
+import errno
+import hashlib
+import os
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
 
-from node.deliver.nifti import nifti_bytes
-from node.domain.findings import Findings
-from node.domain.geometry import Volume
+from node.deliver.destination import Answer, Confirmation, Parcel
+from node.domain.commitment import CommitmentReport
+from node.domain.identifiers import parse_uid
 from node.durable import write_durably
+from node.errors import (
+    DeliveryError,
+    DestinationMisconfigured,
+    InvalidIdentifier,
+    OutOfResources,
+    PeerUnreachable,
+    ResultDamaged,
+    StoreRefused,
+)
 
-#: Names that objects have had; a file of another name is somebody else's.
-_OBJECT = re.compile(r"(seg|sr)(-(comprehensive|enhanced|labelmap|fractional))*\.dcm|key-[1-9][0-9]*\.dcm")
-
-
-def write_case(
-    folder: Path, *, objects: Mapping[str, bytes], document: Mapping[str, Any], measurements: str, overlay: bytes
-) -> None:
-    """Write `objects` by their names, and the files about them, into `folder`; on return they are on the disk.
-
-    An object of an earlier run that this one does not have is deleted: the files of a folder belong together.
-    """
-    remove_objects(folder, but=objects)
-    for name, content in objects.items():
-        write_durably(folder / name, [content])
-    write_durably(folder / "overlay.png", [overlay])
-    write_durably(folder / "measurements.tsv", [measurements.encode()])
-    write_durably(folder / "findings.json", [(json.dumps(document, indent=2) + "\n").encode()])
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def remove_objects(folder: Path, *, but: Collection[str]) -> None:
-    """Delete the DICOM objects that an earlier run left in `folder`, by their names, except those named in `but`."""
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if _OBJECT.fullmatch(path.name) and path.name not in but and path.is_file():
-            path.unlink()
+class FileTreeDestination:
+    """A folder, of a network share perhaps. It must be there: one made in its place would hide a lost mount."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def deliver(self, parcels: Sequence[Parcel]) -> Generator[Answer, None, None]:
+        """Write `parcels`; on an answer the file is on the disk.
+
+        Raises PeerUnreachable where there is no folder, DestinationMisconfigured where the node may not write there.
+        """
+        self._must_be_there()
+        for parcel in parcels:
+            yield Answer(parcel=parcel, error=self._write(parcel), note=None)
+
+    def confirm(self, parcels: Sequence[Parcel]) -> Generator[Confirmation, None, None]:
+        """Compare the files there with the results, by their digests. Raises what `deliver` raises."""
+        self._must_be_there()
+        for parcel in parcels:
+            yield Confirmation(parcel=parcel, found=self._has(parcel))
+
+    def ask_commitment(self, _transaction_uid: str, _parcels: Sequence[Parcel], /) -> CommitmentReport | None:
+        """Raise DestinationMisconfigured: a folder commits to nothing."""
+        raise DestinationMisconfigured("a folder knows no storage commitment")
+
+    def reach(self) -> None:
+        """Look whether the folder is there and may be written. Raises PeerUnreachable or DestinationMisconfigured."""
+        self._must_be_there()
+        if not os.access(self._root, os.W_OK | os.X_OK):
+            raise DestinationMisconfigured(f"{self._root} may not be written")
+
+    def _must_be_there(self) -> None:
+        if not self._root.is_dir():
+            raise PeerUnreachable(f"{self._root} is not there")
+
+    def _write(self, parcel: Parcel) -> DeliveryError | None:
+        try:
+            target = self._target(parcel)
+            content = parcel.path.read_bytes()
+        except InvalidIdentifier:
+            return StoreRefused("a UID of this object is none, and becomes no file name")
+        except OSError as error:
+            return ResultDamaged(f"the result file cannot be read: {type(error).__name__}")
+        try:
+            if not target.is_file():
+                write_durably(target, [content])
+            elif target.read_bytes() != content:
+                return StoreRefused(f"{self._root} has another file of this UID")
+        except OSError as error:
+            return self._failure(error)
+        return None
+
+    def _failure(self, error: OSError) -> DeliveryError:
+        """Return what a failing file system means; raises what concerns the whole way."""
+        words = os.strerror(error.errno or 0)
+        if error.errno in _FULL:
+            return OutOfResources(f"{self._root}: {words}")
+        if error.errno in _FORBIDDEN:
+            raise DestinationMisconfigured(f"{self._root}: {words}") from error
+        raise PeerUnreachable(f"{self._root}: {words}") from error
+
+    def _has(self, parcel: Parcel) -> bool:
+        try:
+            return _digest(self._target(parcel)) == _digest(parcel.path)
+        except (InvalidIdentifier, FileNotFoundError):
+            return False
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _target(self, parcel: Parcel) -> Path:
+        """Return where an object belongs. Raises InvalidIdentifier: what is no UID becomes no path."""
+        study, series, instance = map(parse_uid, (parcel.study_uid, parcel.series_uid, parcel.sop_instance_uid))
+        return self._root / study / series / f"{instance}.dcm"
 
 
-def write_nifti(folder: Path, volume: Volume, findings: Findings) -> None:
-    """Write `image.nii.gz` and `labels.nii.gz`, voxel on voxel."""
-    write_durably(folder / "image.nii.gz", [nifti_bytes(volume, volume.voxels)])
-    write_durably(folder / "labels.nii.gz", [nifti_bytes(volume, findings.labels)])
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -8,8 +8,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
 
 from node.deliver.destination import Confirmation, Parcel
-from node.deliver.scu import Peer, associate
 from node.errors import PeerUnreachable, RequestFailed
+from node.scu.association import Peer, associate
 
 _STUDY_ROOT = str(StudyRootQueryRetrieveInformationModelFind)
 _PENDING = frozenset({0xFF00, 0xFF01})

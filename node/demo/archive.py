@@ -22,8 +22,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
-from node.deliver.scu import Peer, associate, echo
 from node.errors import DeliveryError, PeerUnreachable
+from node.scu.association import Peer, associate, echo
 
 _START_S = 30.0
 _STOP_S = 15.0

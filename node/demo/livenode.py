@@ -17,11 +17,11 @@ from pydicom.errors import InvalidDicomError
 
 from node.deliver.cstore import CStoreDestination
 from node.deliver.destination import Parcel
-from node.deliver.scu import Peer, echo
 from node.demo.archive import Archive, free_port
 from node.errors import DeliveryError, EngineError, NotDicom, NothingToSegment, PeerUnreachable
 from node.journal.overview import overview
 from node.journal.store import Store
+from node.scu.association import Peer, echo
 
 _READY_S = 120.0
 _RESULTS_S = 1800.0
@@ -105,7 +105,7 @@ def running_node(folder: Path, archive: Archive, sections: str, rules: str = "")
         f'[log]\nlevel = "warning"\n{sections}'
         f'[[route]]\nname = "demo"\ndestinations = ["archive"]\n{rules}'
         f'[[destination]]\nname = "archive"\nhost = "{archive.peer.host}"\nport = {archive.peer.port}\n'
-        f'ae_title = "{archive.peer.ae_title}"\nretry_delay_s = 1\n'
+        f'ae_title = "{archive.peer.ae_title}"\nretry_delay_s = 1\nconfirm = "query"\n'
     )
     command = [sys.executable, "-m", "node", "serve", "--config", str(config), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - this very program

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from node.deliver import manifest
-from node.deliver.folder import remove_objects
 from node.demo.archive import Archive, instances_of_study, running_archive
 from node.demo.livenode import running_node
 from node.demo.outcome import DemoOutcome
 from node.demo.source import files_to_send
 from node.errors import DeliveryError, InputError
+from node.output import manifest
+from node.output.folder import remove_objects
 
 _SECTIONS = "[completeness]\nquiet_s = 2.0\n"
 _OPEN_RULES = (

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from node.deliver.manifest import NAME, CaseManifest, read_manifest
 from node.domain.arrivals import Arrival
 from node.durable import fsync_folder, make_folder_durably
 from node.errors import InputError, NodeError, ResultDamaged
 from node.journal.journal import Journal
 from node.journal.rebuilt import restore_arrivals
 from node.journal.restore import RestoredCase, RestoredObject
+from node.output.manifest import NAME, CaseManifest, read_manifest
 from node.receive.kept import QUARANTINE, SPOOL, digest_of_file, read_arrival, read_quarantined
 
 _RESULTS = "results"

@@ -17,9 +17,9 @@ from pydicom.uid import (
 )
 
 from node.assemble.volume import build_volume
-from node.deliver.nifti import dcm2niix_layout
 from node.domain.geometry import Volume
 from node.errors import TwoAcquisitions
+from node.output.nifti import dcm2niix_layout
 
 pytestmark = pytest.mark.peer("dcm2niix")
 

@@ -6,10 +6,10 @@ import pytest
 
 from node.deliver.build import destination_of, peer_of
 from node.deliver.cstore import CStoreDestination
-from node.deliver.file_tree import FileTreeDestination
-from node.deliver.scu import Peer
-from node.deliver.stow import StowRsDestination
+from node.deliver.folder import FileTreeDestination
+from node.deliver.stow.destination import StowRsDestination
 from node.errors import SettingsError
+from node.scu.association import Peer
 from node.settings import ClientTlsSettings, PeerSettings, parse_settings
 
 NODE = {"state_dir": "/nowhere", "ae_title": "CSPINE"}

@@ -18,7 +18,6 @@ from pynetdicom import evt
 from node.deliver.cstore import CStoreDestination
 from node.deliver.destination import Parcel
 from node.deliver.encoding import read_parcel
-from node.deliver.scu import Peer
 from node.demo.archive import running_orthanc
 from node.errors import (
     CannotUnderstand,
@@ -28,6 +27,7 @@ from node.errors import (
     StoreFailed,
     StoreRefused,
 )
+from node.scu.association import Peer
 
 OUT_OF_RESOURCES = 0xA700
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"

@@ -12,8 +12,8 @@ from pynetdicom import evt
 from node.deliver.cstore import CStoreDestination
 from node.deliver.destination import Parcel
 from node.deliver.encoding import read_parcel
-from node.deliver.scu import Peer
 from node.errors import ContextsRefused, PeerUnreachable, RequestFailed
+from node.scu.association import Peer
 
 FIND = [("1.2.840.10008.5.1.4.1.2.2.1", (ExplicitVRLittleEndian, ImplicitVRLittleEndian))]
 

@@ -14,7 +14,7 @@ from pydicom.uid import RLELossless
 from webserver import Reply, web_server
 
 from node.deliver.encoding import read_parcel
-from node.deliver.stow import StowRsDestination
+from node.deliver.stow.destination import StowRsDestination
 from node.demo.archive import free_port, running_orthanc
 from node.errors import (
     CannotUnderstand,

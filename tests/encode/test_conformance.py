@@ -12,6 +12,12 @@ import pytest
 from cases import EVERYTHING, KEY, whole_neck
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pynetdicom.sop_class import (
+    StorageCommitmentPushModel,
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelMove,
+    Verification,
+)
 
 from dicom_sr import codes
 from node.encode.encoding import encode
@@ -106,8 +112,14 @@ def test_every_object_has_the_series_number_and_the_class_that_are_stated(made: 
     }
     ranges = {number for number in stated.values() if not number.isdigit()}
     assert ranges == {"9008 to 9010", "9011 to 9013"}
+    services = {
+        Verification,
+        StorageCommitmentPushModel,
+        StudyRootQueryRetrieveInformationModelFind,
+        StudyRootQueryRetrieveInformationModelMove,
+    }
     sent = {uid for _, uid, user, _ in rows(STATEMENT, "SOP Class") if user.startswith("yes")}
-    assert sent == {str(one.SOPClassUID) for one in made.values()} | {"1.2.840.10008.1.1"}
+    assert sent == {str(one.SOPClassUID) for one in made.values()} | services
 
 
 def test_every_object_is_in_the_transfer_syntax_that_is_stated(made: Mapping[str, Dataset]) -> None:

@@ -158,7 +158,7 @@ def run(_work: Path | None, seed: int, _number: int = 0) -> list[str]:
         controls=f"{len(noticed)} of {len(_TIMED)}",
         seed=seed,
         duration_s=time.monotonic() - begun,
-        command="make faults, or PYTHONPATH=tests python -m faults.run --only clocks",
+        command="PYTHONPATH=.:tests python -m faults --only clocks",
         proves="No case, lease or delivery comes before its time, and none stays away, when the wall clock"
         " steps while a series waits, while the node is down, while a worker holds a case, while a"
         " destination is left alone, or before every stage.",

@@ -114,7 +114,7 @@ def run(work: Path | None, seed: int, number: int = 0) -> list[str]:
         controls="-",
         seed=seed,
         duration_s=time.monotonic() - begun,
-        command="make faults, or PYTHONPATH=tests python -m faults.run --only damage",
+        command="PYTHONPATH=.:tests python -m faults --only damage",
         proves="A journal whose rows are not what was written is refused when it is opened, when the row is"
         " read, or by the check; else its rows are those of the sound one. A journal made anew from"
         " the spool knows every acknowledged instance.",

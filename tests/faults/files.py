@@ -1,11 +1,7 @@
-"""The fuzz of files: mutated DICOM files go the whole way of a received one, in a process that may crash or hang.
+"""The fuzz of files: mutated DICOM files go the whole way of a received one, in a process that may crash or hang."""
 
-python -m faults.files --count 20000         # in tests/, the whole run, into the scorecard
-python -m faults.files --write 4711 FILE     # one mutated file, to look at
-"""
-
-import argparse
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -185,34 +181,22 @@ def is_caught(flaw: str, folder: Path, deadline_s: float = 20.0) -> bool:
     return len(faults) == 1 and CAUGHT[flaw] in faults[0]
 
 
-def main() -> None:
-    """Run, print and record; exit with 1 where anything was found."""
-    parser = argparse.ArgumentParser(description="the fuzz of files")
-    parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=20_000)
-    parser.add_argument("--only-files", action="store_true", help="without the negative controls, and without a record")
-    parser.add_argument("--write", nargs=2, metavar=("NUMBER", "FILE"))
-    asked = parser.parse_args()
+def run(work: Path | None, seed: int, points: int) -> list[str]:
+    """Run and record the whole harness over `points` files; return what was wrong."""
     real = REAL if REAL.is_dir() else None
     if real is None:
         _say("the files of real scanners are absent: only synthetic ones are mutated")
-    shm = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="mutated-files-", dir=shm if shm.is_dir() else None) as folder:
-        if asked.write:
-            Path(asked.write[1]).write_bytes(mutant(asked.seed, int(asked.write[0]), seeds(Path(folder), real))[1])
-            return
-        found = fuzz_side_by_side(asked.count, asked.seed, Path(folder) / "files", real=real, processes=asked.processes)
-        caught = {} if asked.only_files else {flaw: is_caught(flaw, Path(folder) / flaw) for flaw in CAUGHT}
-    _say("\n".join(found.faults))
-    ends = dict(found.ends.most_common())
-    _say(
-        json.dumps({"files": found.files, "seconds": found.duration_s, "ends": ends, "growth": found.growth}, indent=1)
-    )
-    _say(f"slowest: {found.slowest}, {found.slowest_s:.2f} s; controls: {caught}")
-    if caught:
-        _record(found, caught, asked.seed, real is not None)
-    sys.exit(1 if found.faults or not all(caught.values()) else 0)
+    with tempfile.TemporaryDirectory(prefix="mutated-files-", dir=work) as folder:
+        found = fuzz_side_by_side(points, seed, Path(folder) / "files", real=real, processes=os.cpu_count() or 1)
+        caught = {flaw: is_caught(flaw, Path(folder) / flaw) for flaw in CAUGHT}
+    _record(found, caught, seed, real is not None)
+    return found.faults + [f"control {flaw} was not caught" for flaw, noticed in caught.items() if not noticed]
+
+
+def write_one(number: int, seed: int, where: Path) -> None:
+    """Write one mutated file, to look at."""
+    with tempfile.TemporaryDirectory() as folder:
+        where.write_bytes(mutant(seed, number, seeds(Path(folder), REAL if REAL.is_dir() else None))[1])
 
 
 def _record(found: Found, caught: dict[str, bool], seed: int, with_real: bool) -> None:
@@ -225,7 +209,7 @@ def _record(found: Found, caught: dict[str, bool], seed: int, with_real: bool) -
         controls=f"{sum(caught.values())} of {len(caught)}",
         seed=seed,
         duration_s=found.duration_s,
-        command=f"python -m faults.files --count {found.files} --seed {seed}",
+        command="PYTHONPATH=.:tests python -m faults --only files",
         proves="Each file, mutated by its structure, goes through spool, gathering, rules and decoding, and ends in a "
         "sound volume or in a named error of the input: no crash, no hang, no other exception or warning, no thread, "
         "descriptor or child left, no patient's name in what is said. Codecs crash and hang in their own process.",
@@ -236,7 +220,3 @@ def _record(found: Found, caught: dict[str, bool], seed: int, with_real: bool) -
         ends=dict(found.ends.most_common()),
         held_by_each_process=[{when: told[when] for when in ("before", "after")} for told in found.growth],
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -158,7 +158,7 @@ def run(work: Path | None, seed: int, number: int = 0) -> list[str]:
         controls="-",
         seed=seed,
         duration_s=time.monotonic() - begun,
-        command="make faults, or PYTHONPATH=tests python -m faults.run --only full-disk",
+        command="PYTHONPATH=.:tests python -m faults --only full-disk",
         proves="A full disk makes the node refuse, with its watermarks and, on every second disk, without;"
         " nothing acknowledged is lost; the same process takes instances again as soon as there is space,"
         " and ends its case. With watermarks it can purge on a full disk, by its ballast.",

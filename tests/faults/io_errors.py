@@ -164,7 +164,7 @@ def run(work: Path | None, seed: int, number: int = 0) -> list[str]:
         controls="-",
         seed=seed,
         duration_s=time.monotonic() - begun,
-        command="make faults, or PYTHONPATH=tests python -m faults.run --only io-errors",
+        command="PYTHONPATH=.:tests python -m faults --only io-errors",
         proves="A node whose disk fails answers out of resources, waits, or ends with an error of its own;"
         " what it acknowledged is there; when the disk is well again the same process goes on, or a"
         " new one does, and the archive holds the two results once.",

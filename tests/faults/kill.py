@@ -212,7 +212,7 @@ def run(work: Path | None, seed: int, number: int = 0) -> list[str]:
         controls=f"{int(noticed)} of 1",
         seed=seed,
         duration_s=time.monotonic() - begun,
-        command="make faults, or PYTHONPATH=tests python -m faults.run --only kill",
+        command="PYTHONPATH=.:tests python -m faults --only kill",
         proves="Whatever call of receive, encode and send is the last one of a process, what was"
         " acknowledged is there after a restart, the case ends, and the archive holds its two results"
         " once, byte for byte those of an undisturbed run.",

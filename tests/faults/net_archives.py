@@ -11,7 +11,7 @@ from faults.misbehaviour import SCENARIOS, control_duplicate, control_lies, play
 
 from node import log
 
-_COMMAND = "PYTHONPATH=tests python -m faults.net --only"
+_COMMAND = "PYTHONPATH=.:tests python -m faults --only"
 
 
 def run_archives(work: Path | None, seed: int, repeats: int) -> list[str]:

@@ -55,7 +55,7 @@ def _record(found: dict[str, Ordeal], told: list[str], *, caught: bool, seed: in
         controls=f"{int(caught)} of 1",
         seed=seed,
         duration_s=duration_s,
-        command="PYTHONPATH=tests python -m faults.net --only net-kill",
+        command="PYTHONPATH=.:tests python -m faults --only net-kill",
         proves="SIGKILL at random moments from the start on, while series arrive, are segmented, delivered and "
         "confirmed: no acknowledged instance is lost, each series has exactly one SEG and one SR in Orthanc and its "
         "case is delivered, no child process outlives the node, and the canary name is in no log, journal row or file "

@@ -15,7 +15,7 @@ from faults.fuzzing import LIMITS, Fuzz, crashes
 from faults.processes import Listening, listening
 
 _BATCH = 500
-_COMMAND = "PYTHONPATH=tests python -m faults.net --only"
+_COMMAND = "PYTHONPATH=.:tests python -m faults --only"
 
 #: Flood -> who floods, and whether at the TLS port.
 FLOODS: dict[str, tuple[Callable[[Strangers], None], bool]] = {

@@ -168,7 +168,7 @@ def run(work: Path | None, seed: int, number: int = 0) -> list[str]:
         controls=f"{len(caught) - len(missed)} of {len(caught)}",
         seed=seed,
         duration_s=time.monotonic() - begun,
-        command="make faults, or PYTHONPATH=tests python -m faults.run --only power",
+        command="PYTHONPATH=.:tests python -m faults --only power",
         proves="Whatever the disk keeps of bytes and names that were not synced, what was acknowledged"
         " before the cut is there after, and no file under a final name is torn; of every eighth cut"
         " the case is also brought to its end, and the archive holds its two results once.",

@@ -3,7 +3,7 @@
 A harness ends with
 
     record("pacs-down", title="PACS dead for 72 h", points=72, unit="simulated hours", faults=0, controls="2 of 2",
-           seed=5, duration_s=12.3, command="python -m faults.run --only pacs-down",
+           seed=5, duration_s=12.3, command="python -m faults --only pacs-down",
            proves="Everything is delivered after.", limits="The clock is simulated.", attempts_a_minute=0.4)
 
 and `write_page()` lays all of them out. What was not run again keeps the date and the revision of its last run, so a

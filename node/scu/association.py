@@ -10,7 +10,6 @@ from typing import Any
 from pynetdicom import AE, _config, evt
 from pynetdicom.presentation import build_context, build_role
 
-from node.deliver.tls import ClientContext, client_context
 from node.errors import (
     AssociationRefused,
     ContextsRefused,
@@ -19,6 +18,7 @@ from node.errors import (
     PeerUnreachable,
     RequestFailed,
 )
+from node.scu.tls import ClientContext, client_context
 from node.settings import ClientTlsSettings
 
 _config.LOG_HANDLER_LEVEL = "none"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.deliver.nifti import dcm2niix_layout, nifti_bytes
 from node.domain.geometry import Grid, Volume
+from node.output.nifti import dcm2niix_layout, nifti_bytes
 
 #: Sagittal: slices to the right, rows to the feet, columns to the back; LPS mm.
 SAGITTAL = np.array([[-4.0, 0, 0, 20], [0, 0, 0.5, -50], [0, -0.75, 0, 60], [0, 0, 0, 1]])

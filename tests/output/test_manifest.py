@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.deliver.manifest import CaseManifest, ManifestObject, _manifest, read_manifest, write_manifest
 from node.domain.case import ObjectKind
 from node.domain.identifiers import Digest
 from node.errors import ResultDamaged
+from node.output.manifest import CaseManifest, ManifestObject, _manifest, read_manifest, write_manifest
 
 MANIFEST = CaseManifest(
     series_uid="1.2.3",

@@ -12,9 +12,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
-from node.deliver.scu import Peer, associate
 from node.domain.commitment import CommitmentReport, Failure, Reference
 from node.errors import ContextsRefused, DestinationMisconfigured, PeerUnreachable, RequestFailed
+from node.scu.association import Peer, associate
 
 _REQUEST_STORAGE_COMMITMENT = 1
 #: PS3.7 C.5.12: the peer reads no report in what it sent.

@@ -5,7 +5,7 @@ import io
 
 from findings_by_hand import doubtful, findings
 
-from node.deliver.table import measurements_tsv
+from node.output.table import measurements_tsv
 
 HEAD = "structure\tkind\tlevel\tquantity\tvalue\tunit\tlevel_confidence\ttruncated"
 

@@ -8,9 +8,9 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from node.deliver.scu import Peer, associate
 from node.domain.commitment import CommitmentReport, Reference
 from node.errors import ContextsRefused, PeerUnreachable, RequestFailed
+from node.scu.association import Peer, associate
 
 _ENCODINGS = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 

@@ -8,8 +8,8 @@ import requests
 from dicomweb_client.web import DICOMwebClient
 from requests.adapters import HTTPAdapter
 
-from node.deliver.tls import ClientContext
 from node.errors import DestinationMisconfigured
+from node.scu.tls import ClientContext
 from node.settings import StowDestination
 
 _MULTIPART = 'multipart/related; type="application/dicom"; boundary="0f3cf5c0-70e0-41ef-baef-c6f9f65ec3e1"'

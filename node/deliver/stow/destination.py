@@ -12,9 +12,8 @@ from requests.exceptions import JSONDecodeError, SSLError, TooManyRedirects
 
 from node.deliver.destination import Answer, Confirmation, Parcel
 from node.deliver.encoding import UNCOMPRESSED, uncompressed
-from node.deliver.stow_answers import NOT_FOUND, answer_of, response_of, wants_another_encoding, way_error
-from node.deliver.stow_session import Client, open_session
-from node.deliver.tls import ClientContext, client_context
+from node.deliver.stow.answers import NOT_FOUND, answer_of, response_of, wants_another_encoding, way_error
+from node.deliver.stow.session import Client, open_session
 from node.domain.commitment import CommitmentReport
 from node.errors import (
     DeliveryError,
@@ -24,6 +23,7 @@ from node.errors import (
     StoreFailed,
     StoreRefused,
 )
+from node.scu.tls import ClientContext, client_context
 from node.settings import StowDestination
 
 #: No study has this UID (PS3.5 B.2): an answer to it names nobody.

@@ -10,8 +10,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageS
 from pynetdicom import evt
 from pynetdicom.sop_class import Verification
 
-from node.deliver.scu import Peer, associate, echo
 from node.errors import AssociationRefused, ContextsRefused, DestinationMisconfigured, PeerUnreachable, RequestFailed
+from node.scu.association import Peer, associate, echo
 
 MR = [(MRImageStorage, [ExplicitVRLittleEndian])]
 ECHO = [(Verification, (ImplicitVRLittleEndian,))]

@@ -12,8 +12,8 @@ from pynetdicom import AE, evt
 
 from node.deliver.cstore import CStoreDestination
 from node.deliver.encoding import read_parcel
-from node.deliver.scu import Peer
 from node.errors import DestinationMisconfigured, PeerUnreachable
+from node.scu.association import Peer
 from node.settings import ClientTlsSettings
 
 

@@ -12,13 +12,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
 
-from node.deliver.commitment import ask_commitment, report_of
 from node.deliver.cstore import CStoreDestination
 from node.deliver.encoding import read_parcel
-from node.deliver.scu import Peer
 from node.demo.archive import free_port, running_orthanc
 from node.domain.commitment import CommitmentReport, Failure, Reference
 from node.errors import DestinationMisconfigured, PeerUnreachable, RequestFailed
+from node.scu.association import Peer
+from node.scu.commitment import ask_commitment, report_of
 
 PATIENCE_S = 30
 PUSH_MODEL = "1.2.840.10008.1.20.1"

@@ -1,0 +1,1 @@
+"""Delivery over STOW-RS (PS3.18 10.5)."""

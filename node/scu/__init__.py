@@ -1,0 +1,1 @@
+"""Associations that the node asks for as a Service Class User, and what is said on them beside C-STORE."""
