@@ -80,12 +80,13 @@ def _wired(settings: Settings, engine: EnginePool, journal: Journal) -> Service:
     state_dir, bells = settings.node.state_dir, Bells()
     traffic = Traffic(time.monotonic, on_ended=bells.sender_done.ring)
     flow = Caseflow(settings, journal, traffic, engine.loaded)
-    flow.resume()
     destinations = {place.name: destination_of(place, settings.node) for place in settings.destination}
     outbox = Outbox(settings, journal, destinations)
     promises = Promises(settings, journal)
     headroom = headroom_of(settings, journal)
     retention = Retention(settings, journal, headroom)
+    retention.take_in()
+    flow.resume()
     operations = Operations(
         journal,
         purge=lambda dry_run: asdict(retention.purge(dry_run=dry_run)),

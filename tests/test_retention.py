@@ -12,7 +12,7 @@ from disks import fill, small_disk
 from keeper import SERIES, Keeper, data_set
 
 from node.errors import JournalError
-from node.journal.overview import events
+from node.journal.overview import events, overview
 from node.receive.headroom import BALLAST, Headroom
 from node.retention import Purged, Retention
 
@@ -319,6 +319,25 @@ def test_a_received_file_that_the_journal_does_not_name_is_taken_after_a_day(kee
     assert path.exists()
     assert garbage.exists()
     assert len(keeper.journal.arrivals.instances(SERIES)) == 2
+
+
+@pytest.mark.parametrize("age_s", [0, 3600, 10**9])
+def test_at_the_start_every_received_file_that_the_journal_does_not_name_is_taken(keeper: Keeper, age_s: int) -> None:
+    """As after a crash between file and row, or a write-ahead log whose end has rotted."""
+    keeper.receive(1)
+    keeper.spool._report = lambda taken: True
+    path, garbage = keeper.receive(2), keeper.receive_garbage()
+    for file in (path, garbage):
+        os.utime(file, times=(file.stat().st_mtime - age_s,) * 2)
+    for _ in range(2):
+        retention(keeper).take_in()
+        assert [instance.sop_instance_uid for instance in keeper.journal.arrivals.instances(SERIES)] == [
+            "1.2.3.1",
+            "1.2.3.2",
+        ]
+        assert len(overview(keeper.journal.store, latest=5)["latest_quarantined"]) == 1
+    assert path.exists()
+    assert garbage.exists()
 
 
 def test_a_file_older_than_the_journal_waits_for_a_rebuild(keeper: Keeper) -> None:

@@ -5,6 +5,7 @@ without its file would be a loss.
 """
 
 import contextlib
+import math
 import threading
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -90,6 +91,18 @@ class Retention:
             self._sweep_quarantined(oldest, youngest)
             swept = sum(self._sweep_received(digit, oldest, youngest) for digit in _HEX)
             return swept + self._sweep_results(oldest, youngest)
+
+    def take_in(self) -> None:
+        """See to every received file that the journal does not name, however young or old; for the start of the node,
+        while nothing is received.
+
+        A crash between its name and its row leaves such a file, which was not acknowledged; so does a write-ahead log
+        whose end has rotted, and then it was. Raises JournalError, OSError.
+        """
+        with self._turn:
+            self._sweep_quarantined(-math.inf, math.inf)
+            for digit in _HEX:
+                self._sweep_received(digit, -math.inf, math.inf)
 
     def _settled(self) -> tuple[SettledSeries, ...]:
         return self._journal.retention.settled(
