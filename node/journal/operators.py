@@ -61,7 +61,10 @@ class OperatorSteps:
         return state
 
     def _retry(self, connection: Connection, case_id: int) -> CaseState:
-        before = CaseState(read_case(connection, case_id)["state"])
+        case = read_case(connection, case_id)
+        before = CaseState(case["state"])
+        if before is CaseState.QUARANTINED and case["route"] is None:
+            raise IllegalTransition(f"case {case_id} was quarantined before a route took it: reprocess judges it anew")
         if before is CaseState.QUARANTINED:
             return CaseState(move_case(self._store, connection, case_id, CaseState.QUEUED, attempts=0)["state"])
         if before is not CaseState.UNDELIVERED:

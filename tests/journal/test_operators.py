@@ -45,6 +45,15 @@ def test_a_quarantined_case_is_retried_as_if_it_were_new(journal, fill):
     assert journal.cases.claim("me").attempt == 1
 
 
+def test_a_case_that_was_quarantined_before_it_had_a_route_is_reprocessed_instead(journal, fill):
+    journal.arrivals.record(fill.arrival(1))
+    fill.open_case(journal, state=CaseState.QUARANTINED)
+    with pytest.raises(IllegalTransition, match="reprocess"):
+        journal.cases.retry(1)
+    assert journal.cases.reprocess(1) is CaseState.QUARANTINED
+    assert [series.series_uid for series in journal.arrivals.open_series()] == [fill.arrival(1).series_uid]
+
+
 def test_a_worker_of_before_the_retry_cannot_end_the_case_after_it(journal, fill):
     stale = fill.running(journal)
     journal.cases.hold(1)
