@@ -216,19 +216,7 @@ class CaseJournal(OperatorSteps):
     ) -> bool:
         if not self._is_held(connection, claim):
             return False
-        now = self._store.now()
-        for made in objects:
-            values = {
-                "case_id": claim.case_id,
-                "kind": made.kind.value,
-                "sop_class_uid": made.sop_class_uid,
-                "sop_instance_uid": made.sop_instance_uid,
-                "path": str(made.path),
-                "digest": made.digest,
-            }
-            object_id = insert_sealed(connection, schema.result, values)
-            for destination in made.destinations:
-                insert_sealed(connection, schema.delivery, pending_delivery(object_id, destination, now))
+        insert_objects(connection, claim.case_id, objects, self._store.now())
         told = [asdict(reason) for reason in reasons]
         move_case(self._store, connection, claim.case_id, CaseState.SENDING, reasons=told)
         if not any(made.destinations for made in objects):
@@ -276,7 +264,23 @@ class CaseJournal(OperatorSteps):
         return bool(rows) and all(rows[0][name] == value for name, value in held.items())
 
 
-def pending_delivery(object_id: int, destination: str, now: str) -> dict[str, Any]:
+def insert_objects(connection: Connection, case_id: int, objects: Sequence[ResultObject], now: str) -> None:
+    """Insert the objects of a case, and a delivery for each destination of each."""
+    for made in objects:
+        values = {
+            "case_id": case_id,
+            "kind": made.kind.value,
+            "sop_class_uid": made.sop_class_uid,
+            "sop_instance_uid": made.sop_instance_uid,
+            "path": str(made.path),
+            "digest": made.digest,
+        }
+        object_id = insert_sealed(connection, schema.result, values)
+        for destination in made.destinations:
+            insert_sealed(connection, schema.delivery, _pending_delivery(object_id, destination, now))
+
+
+def _pending_delivery(object_id: int, destination: str, now: str) -> dict[str, Any]:
     """Return the row of a delivery that nobody has tried yet."""
     return {
         "object_id": object_id,

@@ -13,29 +13,15 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from node.domain.arrivals import Arrival, Quarantined
-from node.domain.case import CaseState, ObjectKind
+from node.domain.case import CaseState, ResultObject
 from node.domain.identifiers import Digest, set_digest
 from node.journal import schema
 from node.journal.arrivals import insert_quarantined
 from node.journal.batch import BatchWriter, Outcome, Stored
-from node.journal.cases import pending_delivery
+from node.journal.cases import insert_objects
 from node.journal.moves import cancel_deliveries, move_case
 from node.journal.seals import insert_sealed, read_sealed
 from node.journal.store import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoredObject:
-    """A result object, as the manifest of its case tells."""
-
-    kind: ObjectKind
-    sop_class_uid: str
-    sop_instance_uid: str
-    #: Relative to the state folder.
-    path: str
-    digest: Digest
-    #: Names of the destinations that it was meant for.
-    destinations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +36,8 @@ class RestoredCase:
     route: str
     #: When the case was opened: UTC, ISO 8601.
     created_at: str
-    objects: tuple[RestoredObject, ...]
+    #: Their paths are relative to the state folder.
+    objects: tuple[ResultObject, ...]
     #: The number that it had, so that no new case gets the folder of an old one; None: any.
     case_id: int | None = None
     reasons: tuple[Mapping[str, str], ...] = field(default=())
@@ -142,18 +129,7 @@ class RestoreJournal:
             "updated_at": now,
         }
         case_id = insert_sealed(connection, schema.case, self._numbered(connection, values, restored.case_id))
-        for made in restored.objects:
-            row = {
-                "case_id": case_id,
-                "kind": made.kind.value,
-                "sop_class_uid": made.sop_class_uid,
-                "sop_instance_uid": made.sop_instance_uid,
-                "path": made.path,
-                "digest": made.digest,
-            }
-            object_id = insert_sealed(connection, schema.result, row)
-            for destination in made.destinations:
-                insert_sealed(connection, schema.delivery, pending_delivery(object_id, destination, now))
+        insert_objects(connection, case_id, restored.objects, now)
         return case_id
 
     def _numbered(self, connection: Connection, values: dict[str, Any], number: int | None) -> dict[str, Any]:

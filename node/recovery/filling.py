@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 from node.domain.arrivals import Arrival
+from node.domain.case import ResultObject
 from node.durable import fsync_folder, make_folder_durably
 from node.errors import InputError, NodeError, ResultDamaged
 from node.journal.journal import Journal
 from node.journal.rebuilt import restore_arrivals
-from node.journal.restore import RestoredCase, RestoredObject
+from node.journal.restore import RestoredCase
 from node.output.manifest import NAME, CaseManifest, read_manifest
 from node.receive.kept import QUARANTINE, SPOOL, digest_of_file, read_arrival, read_quarantined
 
@@ -155,11 +156,11 @@ def _restored(manifest: CaseManifest, case_id: int, folder: str) -> RestoredCase
         route=manifest.route,
         created_at=manifest.created_at,
         objects=tuple(
-            RestoredObject(
+            ResultObject(
                 kind=made.kind,
                 sop_class_uid=made.sop_class_uid,
                 sop_instance_uid=made.sop_instance_uid,
-                path=f"{folder}/{made.name}",
+                path=Path(folder) / made.name,
                 digest=made.digest,
                 destinations=made.destinations,
             )

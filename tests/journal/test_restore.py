@@ -2,20 +2,21 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from node.domain.arrivals import Quarantined
-from node.domain.case import ObjectKind
+from node.domain.case import ObjectKind, ResultObject
 from node.domain.identifiers import set_digest
 from node.journal.arrivals import Outcome
 from node.journal.overview import overview
-from node.journal.restore import RestoredCase, RestoredObject
+from node.journal.restore import RestoredCase
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-SEG = RestoredObject(
+SEG = ResultObject(
     kind=ObjectKind.SEGMENTATION,
     sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
     sop_instance_uid="9.1.1",
-    path="results/00000007-1/seg.dcm",
+    path=Path("results/00000007-1/seg.dcm"),
     digest="e" * 64,
     destinations=("archive",),
 )
