@@ -12,6 +12,7 @@ from typing import Protocol
 
 from node.assemble.completeness import Count, count, quiet_time_s
 from node.deliver.backoff import Backoff
+from node.deliver.build import peer_of
 from node.domain.arrivals import Arrivals, Expectation, ExpectedBy
 from node.errors import DeliveryError
 from node.journal.arrivals import OpenSeries
@@ -31,7 +32,6 @@ _CALL_GAP_S, _SERIES_PER_CALL = 2.0, 50
 #: How often a series is asked for in all, and the first pause between; it doubles.
 _RETRIEVALS, _RETRIEVAL_GAP_S = 4, 60.0
 _RETRY_DELAY_S, _RETRY_CAP_S = 10.0, 900.0
-_TIMEOUT_S = 30.0
 #: Some archives say nothing until the last instance of a C-MOVE is sent.
 _RETRIEVAL_TIMEOUT_S = 120.0
 
@@ -84,13 +84,7 @@ class Enquiry:
         self._peer = peer
         self._policy = settings.completeness
         self._node_title = settings.node.ae_title
-        self._address = Peer(
-            host=peer.host,
-            port=peer.port or 0,
-            ae_title=peer.ae_title,
-            calling_ae_title=settings.node.ae_title,
-            timeout_s=_TIMEOUT_S,
-        )
+        self._address = peer_of(peer, settings.node)
         self._journal = journal
         self._traffic = traffic
         self._call: Questions = call or OverDicom()

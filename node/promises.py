@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from node.deliver.backoff import Backoff
+from node.deliver.build import peer_of
 from node.domain.arrivals import Expectation, ExpectedBy
 from node.domain.commitment import (
     CLASS_INSTANCE_CONFLICT,
@@ -40,7 +41,6 @@ _PATIENCE_S = 60.0
 #: How often they are looked for meanwhile.
 _LOOK_S = 2.0
 _RETRY_DELAY_S, _RETRY_CAP_S = 5.0, 900.0
-_TIMEOUT_S = 30.0
 
 
 class Report(Protocol):
@@ -64,17 +64,7 @@ class Promises:
         self._journal = journal
         self._call = call
         self._clock = clock
-        self._peers = {
-            peer.ae_title: Peer(
-                host=peer.host,
-                port=peer.port,
-                ae_title=peer.ae_title,
-                calling_ae_title=settings.node.ae_title,
-                timeout_s=_TIMEOUT_S,
-            )
-            for peer in settings.peer
-            if peer.host and peer.port
-        }
+        self._peers = {peer.ae_title: peer_of(peer, settings.node) for peer in settings.peer if peer.host and peer.port}
         self._backoff = Backoff(delay_s=_RETRY_DELAY_S, cap_s=_RETRY_CAP_S, clock=clock)
         #: When this process first saw a request, by who asks and its transaction.
         self._seen_s: dict[tuple[str, str], float] = {}
