@@ -156,10 +156,6 @@ class ArrivalJournal:
             for row in newest.values()
         )
 
-    def reopen(self, series_uid: str) -> None:
-        """Let a series receive again without a new arrival; one that receives, or is unknown, stays as it is."""
-        self._store.run(reopen_series, self._store, series_uid)
-
     def is_known_result(self, sop_instance_uid: str) -> bool:
         """Return whether the node itself made the object of this UID."""
         table = schema.result

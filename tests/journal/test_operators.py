@@ -4,6 +4,7 @@ import pytest
 
 from node.domain.case import CaseState, Reason
 from node.errors import IllegalTransition, UnknownCase
+from node.journal.arrivals import reopen_series
 from node.journal.overview import overview
 
 WHY = Reason(code="engine-error", text="the network failed")
@@ -165,6 +166,6 @@ def test_a_series_is_reprocessed_by_its_newest_closed_case_only(queued, fill):
 
 def test_a_reopened_series_receives_once(queued, fill):
     for series in ("1.2.3", "1.2.3", "7.7"):
-        queued.arrivals.reopen(series)
+        queued.store.run(reopen_series, queued.store, series)
     assert [item.series_uid for item in queued.arrivals.open_series()] == ["1.2.3"]
     assert fill.trail(queued).count("series receiving") == 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom import dsutils
 
-from node.receive.server.commands import MalformedCommand, command_pdus, parse_command, store_response
+from node.receive.server.commands import Command, MalformedCommand, command_pdus, parse_command, store_response
 
 
 def request(**more: object) -> bytes:
@@ -62,9 +62,10 @@ def test_what_is_no_command_set_is_malformed(encoded):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_command_or_malformed(encoded):
     try:
-        parse_command(encoded)
+        parsed = parse_command(encoded)
     except MalformedCommand:
         return
+    assert isinstance(parsed, Command)
 
 
 @given(st.binary(min_size=1, max_size=400), st.sampled_from([0, 1, 7, 8, 50, 16384]))
