@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from node.domain.geometry import FloatArray, Grid
-from node.train.anatomy import Map, Spine, SpineField, draw_spine, field_of
-from node.train.appearance import Texture, Tones, acquire, draw_scanner, draw_tones, sensitivity
-from node.train.neck import NeckPainter, draw_neck
-from node.train.vertebrae import Plane, SpinePainter
+from node.domain.geometry import Grid
+from node.train.acquisition.framing import Framing, draw_affine, draw_framing
+from node.train.acquisition.scanner import acquire, draw_scanner, sensitivity
+from node.train.acquisition.texture import Texture
+from node.train.acquisition.tones import Tones, draw_tones
+from node.train.anatomy.neck import NeckPainter, draw_neck
+from node.train.anatomy.plane import Map, Plane
+from node.train.anatomy.spine import Spine, SpineField, draw_spine, field_of
+from node.train.anatomy.vertebrae import SpinePainter
 
 #: Label values and names, spelt as in the dataset.json of CSpineSeg.
 LABELS = {"background": 0, "vertebrae": 1, "inter-vetebral disc": 2}
@@ -38,18 +42,6 @@ class Phantom:
     structures: NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Framing:
-    """Where the picture lies: array shape, spacing in mm, and what of the spine stands where in it."""
-
-    shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    anchor_s: float  #: mm along the spine that stands in the middle row
-    anchor_column: float  #: share of the width at which the spine stands there
-    lateral_mm: float  #: distance of the middle slice from the mid-plane
-    gap: float  #: share of the slice distance that the slice is thick
-
-
 def generate(
     seed: int, *, shape: tuple[int, int, int] | None = None, spacing_mm: tuple[float, float, float] | None = None
 ) -> Phantom:
@@ -59,7 +51,7 @@ def generate(
     clinical series have (11 to 21 slices of 3.3 to 4.8 mm, pixels of 0.5 to 1 mm).
     """
     rng = np.random.default_rng(seed)
-    framing = _draw_framing(rng, shape, spacing_mm)
+    framing = draw_framing(rng, shape, spacing_mm)
     spine, tones, scanner = draw_spine(rng), draw_tones(rng), draw_scanner(rng)
     _, rows, columns = framing.shape
     y = (np.arange(columns) - framing.anchor_column * columns) * framing.spacing_mm[2]
@@ -69,7 +61,7 @@ def generate(
     clean, labels = _slabs(rng, framing, spine, field, tones)
     clean *= sensitivity(scanner, field.s, field.t)
     image = acquire(clean, scanner, rng)
-    grid = Grid(shape=framing.shape, affine=_affine(rng, framing))
+    grid = Grid(shape=framing.shape, affine=draw_affine(rng, framing))
     return Phantom(
         grid=grid,
         image=np.clip(np.rint(image), 0, _LARGEST).astype(np.int16),
@@ -78,52 +70,8 @@ def generate(
     )
 
 
-def _draw_framing(
-    rng: np.random.Generator,
-    shape: tuple[int, int, int] | None,
-    spacing_mm: tuple[float, float, float] | None,
-) -> _Framing:
-    between, pixel = rng.uniform(3.3, 4.6), rng.uniform(0.6, 0.95)
-    if spacing_mm is None:
-        spacing_mm = (between, pixel, pixel)
-    tall, wide = rng.uniform(185.0, 260.0), rng.uniform(0.9, 1.35)
-    count = int(rng.integers(11, 18))
-    if shape is None:
-        rows = int(round(tall / spacing_mm[1] / 8) * 8)
-        shape = (count, rows, int(round(min(tall * wide, 300.0) / spacing_mm[2] / 8) * 8))
-    height = shape[1] * spacing_mm[1]
-    # The top lies above the dens as a rule; one picture in five cuts C2 or begins below it.
-    top = rng.uniform(-95.0, -48.0) if rng.random() < 0.8 else rng.uniform(-45.0, 18.0)
-    return _Framing(
-        shape=shape,
-        spacing_mm=spacing_mm,
-        anchor_s=float(np.clip(top + height / 2, -40.0, 200.0)),
-        anchor_column=float(rng.uniform(0.4, 0.62)),
-        lateral_mm=float(rng.normal(0.0, 3.0)),
-        gap=float(rng.uniform(0.8, 1.0)),
-    )
-
-
-def _affine(rng: np.random.Generator, framing: _Framing) -> FloatArray:
-    """Return index -> LPS mm: slices to the left, rows to the feet, columns to the back, turned by a few degrees."""
-    angles = np.deg2rad(rng.uniform(-3.0, 3.0, 3))
-    turn = np.eye(3)
-    for axis, angle in enumerate(angles):
-        one, two = (axis + 1) % 3, (axis + 2) % 3
-        step = np.eye(3)
-        step[one, one] = step[two, two] = np.cos(angle)
-        step[one, two], step[two, one] = -np.sin(angle), np.sin(angle)
-        turn = turn @ step
-    directions = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-    affine = np.eye(4)
-    affine[:3, :3] = (turn @ directions) * np.array(framing.spacing_mm)
-    middle = (np.array(framing.shape) - 1) / 2
-    affine[:3, 3] = rng.uniform(-20.0, 20.0, 3) - affine[:3, :3] @ middle
-    return affine
-
-
 def _slabs(
-    rng: np.random.Generator, framing: _Framing, spine: Spine, field: SpineField, tones: Tones
+    rng: np.random.Generator, framing: Framing, spine: Spine, field: SpineField, tones: Tones
 ) -> tuple[Map, NDArray[np.uint8]]:
     """Return noise-free picture and labels (slices, rows, columns): each slice the mean of planes across it."""
     grain = Texture(rng, field.s, field.t, (2.6, 2.6))
@@ -157,7 +105,7 @@ def _slabs(
     return picture, labels
 
 
-def _structures(framing: _Framing, spine: Spine, field: SpineField, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _structures(framing: Framing, spine: Spine, field: SpineField, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return which structure each voxel of `labels` belongs to, as in `Phantom.structures`.
 
     A body ends at the mid-plane of a disc: sloped, leaning with the drift, bent to the head at the sides, as painted.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from node.train.anatomy import draw_spine, field_of
+from node.train.anatomy.spine import draw_spine, field_of
 from node.train.phantom import LABELS, Phantom, generate
 
 BODY, DISC = LABELS["vertebrae"], LABELS["inter-vetebral disc"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from node.train.anatomy import Map, SpineField
-from node.train.appearance import Tones
-from node.train.vertebrae import Plane, ellipse
+from node.train.acquisition.tones import Tones
+from node.train.anatomy.plane import Map, Plane, ellipse
+from node.train.anatomy.spine import SpineField
 
 _SKIN_S = np.array([-160.0, -80.0, -30.0, 2.0, 22.0, 40.0, 75.0, 110.0, 160.0, 300.0, 430.0])
 _FRONT_T = np.array([-95.0, -105.0, -112.0, -103.0, -78.0, -56.0, -50.0, -60.0, -95.0, -130.0, -140.0])

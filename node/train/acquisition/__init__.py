@@ -1,0 +1,1 @@
+"""How a scanner shows the anatomy: tones, textures, coil, artefacts, noise, the field of view."""
