@@ -8,7 +8,7 @@ import sys
 import typer
 
 from node import log, show
-from node.cli import bench, cases, commands, journal, model
+from node.cli import bench, cases, commands, journal, model, train
 from node.cli.options import ERRORS
 from node.errors import NodeError, SystemFailed, unexpected
 
@@ -28,6 +28,7 @@ for command in (cases.retry, cases.hold, cases.release, cases.cancel, cases.repr
 app.add_typer(journal.app, name="journal")
 app.command("check-config")(commands.check_config)
 app.add_typer(model.app, name="model")
+app.add_typer(train.app, name="train")
 app.command()(bench.bench)
 app.command("bench-net")(bench.bench_net)
 app.command()(commands.version)

@@ -1,5 +1,6 @@
 """Writes trained-model folders as nnU-Net v2 writes them."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from node.durable import write_durably
 from node.segment.models.exporting import TRAINER, folder_name
 from node.segment.models.modelfolder import FINAL
 from node.train.plans import Json
@@ -46,8 +48,10 @@ def write_member(out: Path, configuration: str, network: nn.Module, plans: Json,
         "trainer_name": TRAINER,
         "inference_allowed_mirroring_axes": MIRRORS[configuration],
     }
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
     path = folder / "fold_0" / FINAL
-    torch.save(checkpoint, path)
+    write_durably(path, [buffer.getbuffer()])
     return path
 
 

@@ -5,19 +5,22 @@ slices is painted in them (`vertebrae`, `neck`), and a slice is the mean of the 
 edges at the side of a body are blurred as in a picture of 3 to 5 mm slices. No patient's data are used anywhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from node.domain.geometry import Grid
+from node.train.acquisition.artefacts import add_ghosts, add_wrap, cut_corners, draw_ghosts, saturation, slice_steps
+from node.train.acquisition.coil import draw_bias, draw_coil, sensitivity
 from node.train.acquisition.framing import Framing, draw_affine, draw_framing
-from node.train.acquisition.scanner import acquire, draw_scanner, sensitivity
+from node.train.acquisition.metal import add_metal, draw_metal
+from node.train.acquisition.scanner import acquire, draw_scanner
 from node.train.acquisition.texture import Texture
 from node.train.acquisition.tones import Tones, draw_tones
 from node.train.anatomy.neck import NeckPainter, draw_neck
 from node.train.anatomy.plane import Map, Plane
-from node.train.anatomy.spine import Spine, SpineField, draw_spine, field_of
+from node.train.anatomy.spine import DiscPlanes, Spine, SpineField, draw_spine, field_of
 from node.train.anatomy.vertebrae import SpinePainter
 
 #: Label values and names, spelt as in the dataset.json of CSpineSeg.
@@ -33,7 +36,9 @@ class Phantom:
 
     `image`: int16, 0 or more, arbitrary units. `labels`: uint8, values of `LABELS`. `structures`: uint8, 0 background,
     2n - 1 the n-th body counted from C2 (C2 is 1), 2n the disc below it (C2/C3 is 2), also where the picture begins
-    below C2. The grid's affine leads from the index to LPS mm.
+    below C2; a block of fused bodies has the number of its uppermost body, and its discs are missing. The grid's
+    affine leads from the index to LPS mm.
+    affine leads from the index to LPS mm.
     """
 
     grid: Grid
@@ -48,19 +53,23 @@ def generate(
     """Return the phantom of `seed`: the same seed, shape and spacing always give the same voxels.
 
     `shape` is (slices, rows, columns), `spacing_mm` their distances; both are drawn when not given, within what
-    clinical series have (11 to 21 slices of 3.3 to 4.8 mm, pixels of 0.5 to 1 mm).
+    clinical series have (11 to 25 slices of 3 to 5.2 mm, pixels of 0.4 to 1 mm, fields from 160 mm to 400 mm).
     """
     rng = np.random.default_rng(seed)
     framing = draw_framing(rng, shape, spacing_mm)
-    spine, tones, scanner = draw_spine(rng), draw_tones(rng), draw_scanner(rng)
+    spine, tones = draw_spine(rng), draw_tones(rng)
     _, rows, columns = framing.shape
     y = (np.arange(columns) - framing.anchor_column * columns) * framing.spacing_mm[2]
     z = ((rows - 1) / 2 - np.arange(rows)) * framing.spacing_mm[1]
     plane_y, plane_z = np.broadcast_arrays(y[None, :].astype(np.float32), z[:, None].astype(np.float32))
     field = field_of(spine, plane_y, plane_z, framing.anchor_s)
+    turned_y, turned_z = np.float32(framing.turned[0]), np.float32(framing.turned[1])
+    drift = (field.drift + turned_y * plane_y + turned_z * plane_z).astype(np.float32)
+    field = replace(field, drift=drift, tilt=field.tilt - turned_z)
     clean, labels = _slabs(rng, framing, spine, field, tones)
-    clean *= sensitivity(scanner, field.s, field.t)
-    image = acquire(clean, scanner, rng)
+    image, empty = _acquired(rng, framing, field, clean)
+    if empty is not None:
+        labels[:, empty] = LABELS["background"]
     grid = Grid(shape=framing.shape, affine=draw_affine(rng, framing))
     return Phantom(
         grid=grid,
@@ -70,23 +79,42 @@ def generate(
     )
 
 
+def _acquired(
+    rng: np.random.Generator, framing: Framing, field: SpineField, clean: Map
+) -> tuple[Map, NDArray[np.bool_] | None]:
+    """Return the picture as a scanner shows it, stored units, and where (rows, columns) it is empty. Spoils `clean`."""
+    scanner, ghosts = draw_scanner(rng), draw_ghosts(rng)
+    _, tall, wide = framing.spacing_mm
+    heard = sensitivity(draw_coil(rng), field.s, field.t)
+    dark = saturation(rng, field.t, wide)
+    factor = heard if dark is None else heard * dark
+    clean *= factor
+    clean *= slice_steps(rng, framing.shape[0])
+    clean *= draw_bias(rng, framing.shape)
+    add_ghosts(clean, field.t, ghosts)
+    add_wrap(rng, clean)
+    image = acquire(clean, heard, scanner, (tall, wide), rng)
+    empty = cut_corners(rng, framing.shape[1:], framing.shape[2] * wide > 310.0)
+    if empty is not None:
+        image[:, empty] = 0.0
+    return image, empty
+
+
 def _slabs(
     rng: np.random.Generator, framing: Framing, spine: Spine, field: SpineField, tones: Tones
 ) -> tuple[Map, NDArray[np.uint8]]:
     """Return noise-free picture and labels (slices, rows, columns): each slice the mean of planes across it."""
     grain = Texture(rng, field.s, field.t, (2.6, 2.6))
     streaks = Texture(rng, field.s, field.t, (16.0, 4.5))
-    spine_painter = SpinePainter(rng, spine, field, tones)
-    neck_painter = NeckPainter(draw_neck(rng), field, tones)
-    picture = np.zeros(framing.shape, dtype=np.float32)
+    painters = SpinePainter(rng, spine, field, tones), NeckPainter(draw_neck(rng), field, tones)
+    metal = draw_metal(rng, spine)
+    picture = np.empty(framing.shape, dtype=np.float32)
     labels = np.zeros(framing.shape, dtype=np.uint8)
-    offsets = (np.arange(_PLANES_A_SLICE) - (_PLANES_A_SLICE - 1) / 2) / _PLANES_A_SLICE
-    count = framing.shape[0]
+    size, count = _PLANES_A_SLICE, framing.shape[0]
     for k in range(count):
-        body, disc = np.zeros(framing.shape[1:], np.float32), np.zeros(framing.shape[1:], np.float32)
-        for offset in offsets:
-            place = k - (count - 1) / 2 + offset * framing.gap
-            lateral = place * framing.spacing_mm[0] + framing.lateral_mm
+        planes, covers = [], []
+        for offset in (np.arange(size) - (size - 1) / 2) / size:
+            lateral = (k - (count - 1) / 2 + offset * framing.gap) * framing.spacing_mm[0] + framing.lateral_mm
             phase = min(max((k + 0.5 + offset) / count, 0.0), 1.0)
             plane = Plane(
                 picture=np.full(framing.shape[1:], tones.air, dtype=np.float32),
@@ -95,32 +123,25 @@ def _slabs(
                 streaks=streaks.at(phase),
                 pixel_mm=framing.spacing_mm[2],
             )
-            bone_cover, disc_cover = _paint(plane, spine_painter, neck_painter, lateral)
-            body += bone_cover
-            disc += disc_cover
-            picture[k] += plane.picture / _PLANES_A_SLICE
-        half = _PLANES_A_SLICE / 2
-        labels[k][body >= half] = LABELS["vertebrae"]
-        labels[k][(disc >= half) | ((body + disc >= half) & (disc > body))] = LABELS["inter-vetebral disc"]
+            covers.append(_paint(plane, *painters, lateral))
+            planes.append(plane.picture)
+        picture[k] = sum(planes[1:], planes[0]) / size
+        add_metal(picture[k], plane.r, field, metal)
+        body, disc = (sum(parts[1:], parts[0]) for parts in zip(*covers, strict=True))
+        found = labels[k]
+        found[body >= size / 2] = LABELS["vertebrae"]
+        found[(disc >= size / 2) | ((body + disc >= size / 2) & (disc > body))] = LABELS["inter-vetebral disc"]
     return picture, labels
 
 
 def _structures(framing: Framing, spine: Spine, field: SpineField, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return which structure each voxel of `labels` belongs to, as in `Phantom.structures`.
-
-    A body ends at the mid-plane of a disc: sloped, leaning with the drift, bent to the head at the sides, as painted.
-    """
-    discs, index = spine.discs, field.disc
-    middle = discs.centre_s.astype(np.float32)[index] + discs.slope.astype(np.float32)[index] * field.t
-    uncus = discs.uncus_mm.astype(np.float32)[index]
+    """Return which structure each voxel of `labels` belongs to, as in `Phantom.structures`."""
+    planes = DiscPlanes(spine.discs, field)
     found = np.zeros(framing.shape, dtype=np.uint8)
     for k in range(framing.shape[0]):
         lateral = (k - (framing.shape[0] - 1) / 2) * framing.spacing_mm[0] + framing.lateral_mm
-        r = np.float32(lateral) - field.drift
-        side = np.abs(r) / np.maximum(field.width, 1.0)
-        bent = uncus * np.clip(side - 0.45, 0.0, 0.6) ** 2 * 4.0
-        below = field.s - middle - field.tilt * r + bent > 0.0
-        found[k] = np.where(labels[k] == LABELS["vertebrae"], 2 * (index + below) + 1, 2 * index + 2)
+        body, disc = planes.structures(np.float32(lateral) - field.drift)
+        found[k] = np.where(labels[k] == LABELS["vertebrae"], body, disc)
     found[labels == LABELS["background"]] = 0
     return found
 
@@ -132,9 +153,10 @@ def _paint(plane: Plane, spine: SpinePainter, neck: NeckPainter, lateral_mm: flo
     neck.chest(plane, lateral_mm)
     spine.posterior(plane)
     spine.canal(plane)
+    neck.brain(plane)
     spine.pedicles(plane)
     spine.atlas(plane)
     outside = neck.skin(lateral_mm)
     covers = spine.bodies(plane)
-    plane.paint(-outside, 0.02)
+    plane.paint(-outside, 0.0)
     return covers

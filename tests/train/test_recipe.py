@@ -1,7 +1,9 @@
 """The recipe writes what nnU-Net's own predictor loads; the starter bundle is what its manifest says."""
 
+import fcntl
 import json
 import re
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -10,18 +12,19 @@ import pytest
 import torch
 
 from node.domain.geometry import turn
-from node.errors import BundleError
+from node.errors import BundleError, InputError
 from node.segment.bundle import STARTER, load_bundle
 from node.segment.models.exporting import export_model
 from node.segment.nnunet.checkpoint import read_weights
 from node.segment.nnunet.network import build_network, load_weights, own_weights, read_plan
-from node.train import cases, phantom
-from node.train.cases import ORIENTATION, Cases, vary
-from node.train.evaluation import OfficialEnsemble, dice
-from node.train.fitting import segmentation_loss
+from node.train import cases, packing, phantom
+from node.train.cases import ORIENTATION
+from node.train.evaluation import OfficialEnsemble, dice, found_once
 from node.train.modelcard import write_card
+from node.train.packing import pack, real_figures
 from node.train.plans import plans
-from node.train.recipe import Recipe, TrainingReport, train
+from node.train.recipe import PRESETS, Recipe
+from node.train.starter import TrainingReport, train
 
 MEMBERS = {"2d": "nnUNetTrainer__nnUNetPlans__2d", "3d_fullres": "nnUNetTrainer__nnUNetPlans__3d_fullres"}
 SPACING_MM = (3.75, 1.6, 1.6)
@@ -45,7 +48,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainingReport:
     """A bundle of two tiny networks after two steps each, on phantoms of 8 x 128 x 128."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cases, "generate", partial(phantom.generate, shape=(8, 128, 128), spacing_mm=SPACING_MM))
-        return train(tmp_path_factory.mktemp("trained") / "bundle", TINY)
+        folder = tmp_path_factory.mktemp("trained")
+        return train(folder / "bundle", TINY, folder / "cases")
 
 
 def test_the_official_predictor_loads_and_runs_what_the_recipe_wrote(trained: TrainingReport) -> None:
@@ -71,7 +75,7 @@ def test_a_checkpoint_holds_plain_values_and_half_precision_tensors(
 
 def test_the_bundle_is_what_the_recipe_says(trained: TrainingReport) -> None:
     bundle = load_bundle(trained.out)
-    assert (bundle.name, bundle.version, bundle.orientation) == ("cspine-starter", "0.1.0", "RSP")
+    assert (bundle.name, bundle.version, bundle.orientation) == ("cspine-starter", "0.2.0", "RSP")
     assert {value: kind.value for value, kind in bundle.labels.items()} == {
         1: "vertebral_body",
         2: "intervertebral_disc",
@@ -120,29 +124,6 @@ def test_training_arrays_grow_to_the_right_to_the_head_and_to_the_back() -> None
     assert grid.orientation() == "RSP"
 
 
-def test_a_patch_is_padded_with_zeros_where_the_volume_ends(tmp_path: Path) -> None:
-    np.save(tmp_path / "0_image.npy", np.ones((3, 10, 10), np.float16))
-    np.save(tmp_path / "0_labels.npy", np.ones((3, 10, 10), np.uint8))
-    image, labels = Cases(tmp_path, range(1)).patch(np.random.default_rng(0), (5, 8, 12))
-    assert image.shape == labels.shape == (5, 8, 12)
-    assert image.sum() == labels.sum() == 3 * 8 * 10
-    assert (image[0] == 0).all()
-    assert (image[:, :, 0] == 0).all()
-
-
-def test_variation_keeps_the_order_of_brightness() -> None:
-    ramp = np.linspace(-1.0, 4.0, 50, dtype=np.float32)
-    for seed in range(20):
-        assert (np.diff(vary(np.random.default_rng(seed), ramp)) > 0).all()
-
-
-def test_the_loss_is_nearly_zero_for_the_truth_and_not_for_its_opposite() -> None:
-    truth = torch.tensor([[[0, 1], [2, 0]]])
-    right = 20.0 * torch.nn.functional.one_hot(truth, 3).permute(0, 3, 1, 2).float()
-    assert segmentation_loss(right, truth).item() < 0.01
-    assert segmentation_loss(-right, truth).item() > 1.0
-
-
 @pytest.mark.parametrize(
     ("found", "truth", "expected"),
     [([1, 1, 0], [1, 1, 0], 1.0), ([1, 0, 0], [1, 1, 1], 0.5), ([0, 0, 0], [0, 0, 0], 1.0), ([1, 0], [0, 1], 0.0)],
@@ -174,11 +155,121 @@ def test_the_default_recipe_describes_the_starter() -> None:
     assert described == plans(recipe.features_2d, recipe.features_3d, recipe.patch_2d, recipe.patch_3d)
 
 
-def test_the_model_card_states_the_figures_of_the_manifest(tmp_path: Path) -> None:
+def test_the_model_card_states_the_figures_of_the_manifest() -> None:
     manifest = json.loads((STARTER / "bundle.json").read_text(encoding="utf-8"))
     card = (STARTER / "MODEL_CARD.md").read_text(encoding="utf-8")
     stated = {float(mean) for mean in re.findall(r"\| (\d\.\d{4}) \| \d\.\d{4} \|", card)}
     measured = {scores["mean"] for kinds in manifest["evaluation"]["dice"].values() for scores in kinds.values()}
     assert stated == measured
-    write_card(tmp_path / "MODEL_CARD.md", manifest["evaluation"], manifest["version"])
-    assert (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8") == card
+
+
+def test_the_card_of_a_bundle_is_made_of_its_manifest_alone(trained: TrainingReport, tmp_path: Path) -> None:
+    bundle = load_bundle(trained.out)
+    write_card(tmp_path / "MODEL_CARD.md", dict(bundle.evaluation), bundle.version)
+    assert (tmp_path / "MODEL_CARD.md").read_bytes() == (trained.out / "MODEL_CARD.md").read_bytes()
+
+
+REAL = {
+    "volume": "a neck at 4 mm",
+    "bodies_expected": 9,
+    "bodies_found_once": 8,
+    "discs_expected": 8,
+    "discs_found_once": 8,
+    "outside_share": 0.0123,
+    "names_right": True,
+    "verdict": "review",
+}
+
+
+def test_the_card_tells_data_recipe_versions_and_figures(trained: TrainingReport, tmp_path: Path) -> None:
+    evaluation = {**trained.evaluation, "real": [REAL]}
+    pack(tmp_path / "bundle", trained.folders, evaluation, "9")
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for words in (
+        "# cspine-starter 9",
+        "2 procedurally generated necks",
+        "No picture of a patient",
+        "seed 1, learning rate 0.002, on cpu",
+        f"torch {torch.__version__.partition('+')[0]}",
+        "| 2d | 2 | 4 |",
+        "| ensemble | vertebral bodies |",
+        "| a neck at 4 mm | 8 of 9 | 8 of 8 | 1.23% | yes | review |",
+    ):
+        assert words in card
+    assert "lumbar" not in card
+    assert load_bundle(tmp_path / "bundle").evaluation["real"] == [REAL]
+
+
+def test_the_card_says_which_lumbar_slices_joined(trained: TrainingReport, tmp_path: Path) -> None:
+    scores = {kind: {"mean": 0.8, "lowest": 0.7} for kind in ("vertebral_body", "intervertebral_disc")}
+    lumbar = {"slices": [4], "dice": {"0.8": dict.fromkeys(("2d", "3d_fullres", "ensemble"), scores)}}
+    training = {**trained.evaluation["training"], "lumbar_slices": [2, 3]}
+    write_card(tmp_path / "card", {**trained.evaluation, "training": training, "lumbar": lumbar}, "9")
+    card = (tmp_path / "card").read_text(encoding="utf-8")
+    assert "2 real lumbar slices" in card
+    assert "| 0.8 mm | 2d | vertebral bodies | 0.800 | 0.700 |" in card
+    assert "slices 4, which were kept apart (other slices of this set joined the training)" in card
+
+
+def test_figures_on_real_volumes_are_complete_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text(json.dumps([REAL]), encoding="utf-8")
+    assert real_figures(tmp_path / "real.json") == [REAL]
+    (tmp_path / "real.json").write_text(json.dumps([{**REAL, "verdict": "good"}, {"volume": "x"}]), encoding="utf-8")
+    with pytest.raises(InputError, match="without bodies_expected"):
+        real_figures(tmp_path / "real.json")
+    with pytest.raises(InputError, match="no JSON list"):
+        real_figures(tmp_path / "none.json")
+
+
+def test_a_bundle_that_is_lost_is_packed_again_without_training_or_measuring(
+    trained: TrainingReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "again-training"
+    shutil.copytree(trained.folders.parent, work)
+    monkeypatch.setattr(packing, "evaluate", lambda *_: pytest.fail("measured again"))
+    report = train(tmp_path / "again", TINY, trained.out.parent / "cases")
+    assert load_bundle(report.out).digest == load_bundle(trained.out).digest
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "x-training").mkdir()
+    with (tmp_path / "x-training" / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another training"):
+            train(tmp_path / "x", TINY)
+
+
+@pytest.mark.parametrize(("seed", "cases"), [(101, 1), (1, 100_001)])
+def test_what_is_trained_on_never_reaches_what_is_measured_on(seed: int, cases: int) -> None:
+    with pytest.raises(InputError, match="leaves the seeds"):
+        _ = Recipe(seed=seed, cases=cases).training_seeds
+
+
+@pytest.mark.parametrize("name", ["cpu-overnight", "gpu", "quick"])
+def test_every_preset_trains_the_networks_of_the_starter(name: str) -> None:
+    recipe = PRESETS[name]
+    described = plans(recipe.features_2d, recipe.features_3d, recipe.patch_2d, recipe.patch_3d)
+    assert described == json.loads((STARTER / "3d_fullres" / "plans.json").read_text(encoding="utf-8"))
+    assert max(*recipe.training_seeds, *recipe.validation_seeds) < min(recipe.test_seeds)
+
+
+STRUCTURES = np.array([[[1, 1, 1, 0, 3, 3, 3, 0, 5, 5, 5]]])
+
+
+@pytest.mark.parametrize(
+    ("found", "once"),
+    [
+        ([1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1], 3),
+        ([1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1], 1),  # two are bridged
+        ([1, 0, 1, 0, 1, 1, 1, 0, 0, 0, 0], 1),  # one in two pieces, one not at all
+        ([1, 1, 0, 0, 0, 1, 1, 0, 2, 2, 2], 2),  # one of the other kind
+    ],
+)
+def test_structures_found_once(found: list[int], once: int) -> None:
+    labels = (STRUCTURES > 0).astype(np.uint8)
+    assert found_once(np.array([[found]]), STRUCTURES, labels, 1) == (once, 3)
+
+
+def test_a_sliver_at_the_edge_is_not_asked_for() -> None:
+    structures = np.array([[[1, 0, 3, 3, 3, 3, 0, 5, 5, 5, 5]]])
+    assert found_once(structures > 1, structures, structures > 0, 1) == (2, 2)

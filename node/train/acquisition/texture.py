@@ -1,9 +1,12 @@
 """Smooth random fields: the grain of marrow and muscle, fat planes."""
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, zoom
 
 from node.train.anatomy.plane import Map
+
+_SIZE, _FINE = 96, 4
 
 
 class Texture:
@@ -14,12 +17,15 @@ class Texture:
 
     def __init__(self, rng: np.random.Generator, s: Map, t: Map, grain_mm: tuple[float, float]) -> None:
         self._planes: list[Map] = []
+        along, across = (_table_index(x, grain) for x, grain in zip((s, t), grain_mm, strict=True))
+        noise = gaussian_filter(rng.standard_normal((_SIZE, _SIZE), dtype=np.float32), 1.0, mode="wrap")
+        noise /= noise.std()
+        table = zoom(noise, _FINE, order=1, mode="grid-wrap", grid_mode=True)
+        size = _SIZE * _FINE
         for _ in range(4):
-            noise = gaussian_filter(rng.standard_normal((96, 96)).astype(np.float32), 1.0, mode="wrap")
-            noise /= noise.std()
-            shift = rng.uniform(0.0, 90.0, 2)
-            where = np.stack([s / (grain_mm[0] / 2) + shift[0], t / (grain_mm[1] / 2) + shift[1]])
-            self._planes.append(map_coordinates(noise, where, order=1, mode="grid-wrap").astype(np.float32))
+            # Parts of one periodic table far from each other have nothing in common.
+            shift = rng.integers(0, size, 2)
+            self._planes.append(table[(along + shift[0]) % size, (across + shift[1]) % size])
 
     def at(self, phase: float) -> Map:
         """Return the field at the lateral phase 0..1 (right to left)."""
@@ -28,3 +34,9 @@ class Texture:
         part = np.float32(place - low)
         blended: Map = self._planes[low] * (1 - part) + self._planes[low + 1] * part
         return blended
+
+
+def _table_index(x: Map, grain_mm: float) -> NDArray[np.int32]:
+    """Return the rounded place of `x` (mm) in a table of `_FINE` entries for half a grain."""
+    index: NDArray[np.int32] = np.rint(x * np.float32(2 * _FINE / grain_mm)).astype(np.int32)
+    return index

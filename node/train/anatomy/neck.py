@@ -1,6 +1,6 @@
-"""Paints what surrounds the spine in one sagittal plane: muscle, fat, skin, airway, face, skull, chest.
+"""Paints what surrounds the spine in one sagittal plane: skin, fat, muscle, face, skull, throat, chest.
 
-Crude on purpose: nothing here is labelled; it is there so that a network meets it. All sizes are chosen.
+Nothing here is labelled; it is there so that a network meets it. All sizes are chosen by eye and varied widely.
 """
 
 from dataclasses import dataclass
@@ -9,128 +9,170 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.train.acquisition.tones import Tones
-from node.train.anatomy.plane import Map, Plane, ellipse
+from node.train.anatomy.blobs import Album, Blob, Frame
+from node.train.anatomy.chest import add_chest
+from node.train.anatomy.face import add_face
+from node.train.anatomy.head import add_brain, add_skull
+from node.train.anatomy.muscles import MuscleLayers
+from node.train.anatomy.plane import Map, Plane
 from node.train.anatomy.spine import SpineField
+from node.train.anatomy.throat import add_throat
 
+#: Skin before and behind the neck, t in mm at s in mm.
 _SKIN_S = np.array([-160.0, -80.0, -30.0, 2.0, 22.0, 40.0, 75.0, 110.0, 160.0, 300.0, 430.0])
-_FRONT_T = np.array([-95.0, -105.0, -112.0, -103.0, -78.0, -56.0, -50.0, -60.0, -95.0, -130.0, -140.0])
-_BACK_T = np.array([95.0, 90.0, 75.0, 68.0, 66.0, 67.0, 73.0, 79.0, 76.0, 74.0, 74.0])
+_FRONT_T = np.array([-40.0, -40.0, -40.0, -46.0, -53.0, -52.0, -50.0, -56.0, -66.0, -80.0, -90.0])
+_BACK_T = np.array([70.0, 64.0, 60.0, 60.0, 61.0, 63.0, 69.0, 74.0, 72.0, 71.0, 72.0])
+#: The face's outline in the head's frame: u in mm at w in mm, in the mid-plane and 30 mm beside it.
+_FACE_W = np.array([-68, -62, -55, -45, -38, -30, -22, -18, -12, -4, 0, 5, 15, 30, 42, 60, 110.0])
+_FACE_U = np.array([66, 81, 89, 91, 87, 95, 94, 89, 97, 92, 98, 113, 109, 99, 92, 99, 96.0])
+_CHEEK_U = np.array([38, 52, 62, 70, 74, 77, 79, 80, 81, 83, 84, 84, 84, 82, 78, 88, 88.0])
+_HEAD_W = np.array([-40.0, -12.0, 5.0, 25.0, 50.0, 90.0, 130.0])
+_HEAD_BACK_U = np.array([-40.0, -64.0, -84.0, -102.0, -110.0, -106.0, -85.0])
+#: The chest's front in a frame at `_CHEST_S`: mm before the back of the breastbone at w in mm.
+_CHEST_S = 160.0
+_CHEST_W = np.array([-250.0, -150.0, -90.0, -40.0, 0.0, 30.0, 48.0, 62.0, 80.0, 115.0])
+_CHEST_U = np.array([62.0, 66.0, 60.0, 46.0, 32.0, 18.0, 8.0, -10.0, -60.0, -320.0])
+_HEAD_S, _LARYNX_S = -38.0, 35.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Neck:
-    """One random neck; `front_t` and `back_t` are the skin at `_SKIN_S`, everything in mm."""
+    """One random neck; everything in mm unless it says otherwise."""
 
-    front_t: NDArray[np.float64]
+    seed: int  #: of the structures' own sizes
+    size: float  #: scale of the head and the throat
+    nod_deg: float  #: how far the head is bent forward on the neck
+    open_mm: float  #: the mouth
+    front_t: NDArray[np.float64]  #: skin at `_SKIN_S`
     back_t: NDArray[np.float64]
     back_fat_mm: float
     front_fat_mm: float
-    neck_half_mm: float
-    tongue: tuple[float, float, float, float]  #: s, t, half along, half across
-    jaw: tuple[float, float]  #: s, t
-    airway: tuple[float, float]  #: half front to back, gap before the bodies
-    fattiness: float
+    hump_mm: float  #: fat over C7
+    chest_mm: float  #: from the spine to the back of the breastbone
+    breast_mm: float
 
 
 def draw_neck(rng: np.random.Generator) -> Neck:
     """Return a random neck."""
-    stout = rng.normal(0.0, 1.0)
-    front = _FRONT_T * (1.0 + 0.06 * stout) + rng.normal(0.0, 5.0, _FRONT_T.size)
-    back = _BACK_T * (1.0 + 0.08 * stout) + rng.normal(0.0, 4.0, _BACK_T.size)
+    stout = float(np.clip(rng.normal(0.0, 1.0), -2.0, 3.0))
+    size = float(np.clip(rng.normal(1.0, 0.07), 0.78, 1.16))
+    front = _FRONT_T * size * (1.0 + 0.07 * stout) + rng.normal(0.0, 3.0, _FRONT_T.size)
+    fat = float(np.clip(rng.lognormal(2.1, 0.55) + 3.0 * stout, 2.5, 34.0))
+    back = _BACK_T * size + 0.75 * fat - 6.0 + rng.normal(0.0, 3.0, _BACK_T.size)
+    if stout > 0.8 and rng.random() < 0.6:
+        back[2:6] += rng.uniform(-9.0, 9.0, 4)
     return Neck(
+        seed=int(rng.integers(2**31)),
+        size=size,
+        nod_deg=float(np.clip(rng.normal(0.0, 7.0), -14.0, 14.0)),
+        open_mm=float(rng.uniform(4.0, 22.0) if rng.random() < 0.2 else 0.0),
         front_t=front,
         back_t=back,
-        back_fat_mm=float(np.clip(rng.normal(12.0, 6.0), 3.0, 35.0)),
-        front_fat_mm=float(rng.uniform(2.0, 12.0)),
-        neck_half_mm=float(rng.uniform(48.0, 70.0)),
-        tongue=(rng.normal(-22.0, 6.0), rng.normal(-65.0, 6.0), rng.uniform(17.0, 25.0), rng.uniform(22.0, 30.0)),
-        jaw=(rng.normal(2.0, 6.0), rng.normal(-92.0, 5.0)),
-        airway=(float(rng.uniform(3.0, 8.0)), float(rng.uniform(4.0, 10.0))),
-        fattiness=float(rng.uniform(0.4, 1.9)),
+        back_fat_mm=fat,
+        front_fat_mm=float(np.clip(rng.normal(5.0, 2.0) + 2.0 * stout, 1.5, 16.0)),
+        hump_mm=float(rng.uniform(0.0, 10.0) if rng.random() < 0.7 else rng.uniform(10.0, 28.0)),
+        chest_mm=float(np.clip(rng.normal(66.0, 8.0) + 4.0 * stout, 45.0, 100.0)),
+        breast_mm=float(max(rng.normal(5.0, 15.0), 0.0)),
     )
 
 
+def _line(knots: NDArray[np.float64], at: NDArray[np.float64], where: Map) -> Map:
+    """Return a smoothed line given at knots, looked up at `where`, mm."""
+    low, high = -420.0, 700.0
+    grid = np.arange(low, high)
+    kernel = np.hanning(15) / np.hanning(15).sum()
+    line = np.convolve(np.pad(np.interp(grid, at, knots), 7, mode="edge"), kernel, mode="valid").astype(np.float32)
+    place = np.clip(where - np.float32(low), 0.0, np.float32(grid.size - 2))
+    index = place.astype(np.int16)
+    found: Map = line[index] + (place - index) * (line[index + 1] - line[index])
+    return found
+
+
 class NeckPainter:
-    """Paints one neck; the skin lines are computed once."""
+    """Paints one neck; what does not change from side to side is computed once."""
 
     def __init__(self, neck: Neck, field: SpineField, tones: Tones) -> None:
-        self._neck, self._field, self._tones = neck, field, tones
-        grid = np.arange(-160.0, 430.0)
-        index = np.clip(np.rint(field.s + 160.0), 0, grid.size - 1).astype(np.int64)
-        kernel = np.hanning(51) / np.hanning(51).sum()
-        lines = []
-        for knots in (neck.front_t, neck.back_t):
-            line = np.pad(np.interp(grid, _SKIN_S, knots), 25, mode="edge")
-            lines.append(np.convolve(line, kernel, mode="valid").astype(np.float32)[index])
-        self._front, self._back = lines
+        self._tones = tones
+        rng = np.random.default_rng(neck.seed)
+        head = Frame(field, _HEAD_S, rng, -neck.nod_deg)
+        larynx, chest = Frame(field, _LARYNX_S, rng), Frame(field, _CHEST_S, rng)
+        back = _line(neck.back_t, _SKIN_S, field.s)
+        hump = np.float32(neck.hump_mm) * np.exp(-(((field.s - np.float32(82.0)) / np.float32(32.0)) ** 2))
+        back = back + np.float32(0.8) * hump
+        straight = (*head.whole(), *chest.whole())
+        self._inside = [self._outline(neck, field, straight, back, beside) for beside in (0.0, 1.0)]
+        thick = np.float32(neck.back_fat_mm) * (0.5 + 0.5 * np.clip((field.s + 10.0) / 80.0, 0.0, 1.0)) + hump
+        self._fat_mm = np.where(field.t > 0.0, thick, np.float32(neck.front_fat_mm)).astype(np.float32)
+        front = -_line(neck.front_t, _SKIN_S, field.s) - np.float32(neck.front_fat_mm)
+        self._muscles = MuscleLayers(rng, field, tones, (back - thick, front))
+        self._septa = np.float32(rng.uniform(0.0, 0.5))
+        self._head = self._album(rng)
+        self._brain = self._album(rng)
+        add_brain(self._brain, head, neck.size, add_skull(self._head, head, neck.size))
+        add_face(self._head, head, neck.size, neck.open_mm)
+        self._throat = self._album(rng)
+        add_throat(self._throat, field, larynx, neck.size)
+        self._chest = self._album(rng)
+        add_chest(self._chest, chest, neck.chest_mm)
+
+    def _album(self, rng: np.random.Generator) -> Album:
+        return Album(rng, self._tones)
+
+    @staticmethod
+    def _outline(neck: Neck, field: SpineField, straight: tuple[Map, Map, Map, Map], back: Map, beside: float) -> Map:
+        """Return the distance inside the skin in the mid-plane (`beside` 0) or 30 mm beside it (1), mm."""
+        u, w, chest_u, chest_w = straight
+        size = neck.size
+        face_w = size * _FACE_W - neck.open_mm * np.clip((-14.0 - _FACE_W) / 8.0, 0.0, 1.0)
+        profile = size * (_CHEEK_U if beside else _FACE_U)
+        bottom = np.float32(size * -67.0 - neck.open_mm - 0.5 * neck.front_fat_mm)
+        face = np.minimum(_line(profile, face_w, w) - u, w - bottom)
+        shrink = np.float32(1.0 - 0.14 * beside)
+        throat = field.t - shrink * _line(neck.front_t, _SKIN_S, field.s)
+        front_u = neck.chest_mm + _CHEST_U + neck.front_fat_mm - 4.0
+        front_u = front_u + neck.breast_mm * np.exp(-(((_CHEST_W + 110.0) / 50.0) ** 2)) * (0.3 + 0.7 * beside)
+        chest = _line(front_u, _CHEST_W, chest_w) - chest_u
+        behind = np.maximum(
+            (1.0 - np.float32(0.06 * beside)) * back - field.t,
+            np.minimum(u - np.float32(1.0 - 0.1 * beside) * _line(size * _HEAD_BACK_U, _HEAD_W, w), w + 35.0),
+        )
+        inside: Map = np.minimum(np.maximum(np.maximum(face, throat), chest), behind).astype(np.float32)
+        return inside
 
     def skin(self, lateral_mm: float) -> Map:
         """Return the distance inside the skin, mm."""
-        shrink = np.float32(np.sqrt(max(1.0 - (lateral_mm / self._neck.neck_half_mm) ** 2, 0.15)))
-        inside: Map = np.minimum(
-            self._field.t - self._front * shrink, self._back * (0.6 + 0.4 * shrink) - self._field.t
-        )
+        share = np.float32(np.clip((abs(lateral_mm) - 6.0) / 24.0, 0.0, 1.3))
+        inside: Map = self._inside[0] + share * (self._inside[1] - self._inside[0])
         return inside
 
     def soft_tissue(self, plane: Plane, lateral_mm: float) -> None:
         """Paint muscle with fat planes, subcutaneous fat and skin into air."""
-        neck, field, tones = self._neck, self._field, self._tones
-        inside = self.skin(lateral_mm)
-        muscle = tones.muscle * (1.0 + 0.15 * plane.grain)
-        behind = np.clip((field.t - 15.0) / 20.0, 0.0, 1.0)
-        streak = plane.streaks + 0.35 * plane.grain - 1.3 + neck.fattiness * (0.6 + 0.3 * behind)
-        tissue = muscle + np.clip(streak * 1.3, 0.0, 1.0) * (tones.fat * 0.75 - muscle)
+        tones, inside = self._tones, self.skin(lateral_mm)
         plane.paint(inside, tones.ligament)
-        plane.paint(inside - 1.6, tones.fat * (1.0 + 0.07 * plane.grain))
-        thick = np.where(
-            field.t > 0.0, neck.back_fat_mm * (0.8 + np.clip((field.s - 20.0) / 60.0, 0.0, 0.9)), neck.front_fat_mm
-        )
-        plane.paint(inside - thick - 1.5 * plane.streaks, tissue)
+        septa = np.maximum(np.float32(0.15) - np.abs(plane.streaks), 0.0) * (self._septa * np.float32(5.0))
+        plane.paint(inside - 1.6, np.float32(tones.fat) * (1.0 + np.float32(0.07) * plane.grain - septa))
+        depth = inside - self._fat_mm - np.float32(1.5) * plane.streaks
+        plane.paint(depth, self._muscles.tissue(plane, lateral_mm))
 
     def throat(self, plane: Plane) -> None:
-        """Paint prevertebral muscle, oesophagus, airway with its wall, and a vessel."""
-        field, tones, (half, gap) = self._field, self._tones, self._neck.airway
-        side = np.abs(plane.r)
-        front = -field.depth.clip(6.0) - np.float32(1.0)
-        plane.paint(np.minimum(front - field.t, field.t - front + 3.0 + 0.35 * side), tones.muscle * 0.9)
-        pipe = front - 4.0 - gap * np.clip(0.4 + field.s / 60.0, 0.4, 1.6) - half
-        plane.paint(ellipse(field.t - pipe - half - 4.5, plane.r, 3.5, 8.0), tones.soft * (1.0 + 0.2 * plane.streaks))
-        plane.paint(ellipse(field.t - pipe, plane.r, half + 2.2, 12.0), tones.mucosa * 0.8 * (1.0 + 0.2 * plane.grain))
-        plane.paint(ellipse(field.t - pipe, plane.r, np.float32(half), 9.5), tones.air)
-        plane.paint(ellipse(field.t - pipe - 2.0, side - 24.0, 5.0, 4.5), tones.vessel)
+        """Paint prevertebral muscle, gullet, airway, larynx, thyroid, vessels and nodes."""
+        _paint_all(self._throat.blobs, plane)
 
     def head(self, plane: Plane) -> None:
-        """Paint tongue, jaw, palate and nasopharynx in front; clivus, cerebellum and occiput above and behind."""
-        neck, field, tones = self._neck, self._field, self._tones
-        s, t, side = field.s, field.t, np.abs(plane.r)
-        s0, t0, along, across = neck.tongue
-        plane.paint(ellipse(s - s0, t - t0, along + 4.0, across + 5.0), tones.fat * 0.5 * (1.0 + 0.2 * plane.streaks))
-        plane.paint(ellipse(s - s0, t - t0, along, across), tones.soft * (0.8 + 0.3 * plane.streaks))
-        plane.paint(ellipse(s - s0 - 10.0, t - t0, 9.0, across * 0.9), tones.fat * (0.45 + 0.2 * plane.streaks))
-        plane.paint(ellipse(s - s0 + along + 6.0, t - t0, 4.0, across), tones.mucosa * 0.6)
-        reach = 5.5 + 0.8 * side
-        jaw = ellipse(s - neck.jaw[0], t - neck.jaw[1] - 0.6 * side, 11.0, reach)
-        plane.paint(jaw, tones.cortex)
-        plane.paint(jaw - 2.2, tones.fat * 0.7)
-        teeth = ellipse(s - neck.jaw[0] + 17.0, t - neck.jaw[1] - 0.6 * side, 9.0, reach * 0.8)
-        plane.paint(teeth, tones.cortex * (1.0 + 0.8 * np.sin(t * 0.9)) * (1.0 + 0.3 * plane.grain))
-        nose = ellipse(s + 62.0, t + 62.0, 17.0, 38.0)
-        plane.paint(nose, np.where(plane.streaks > 0.3, tones.mucosa, tones.air).astype(np.float32))
-        clivus = ellipse(s + 66.0 + 0.9 * (t + 8.0), t + 8.0 - 0.5 * (s + 66.0), 7.0, 20.0)
-        plane.paint(clivus, tones.cortex)
-        plane.paint(np.where(side < 22.0, clivus - 1.5, -5.0).astype(np.float32), tones.marrow * 1.3)
-        fossa = ellipse(s + 95.0, t - 45.0, 52.0, 55.0)
-        plane.paint(fossa + 8.0, tones.fat * 0.9)
-        plane.paint(fossa + 5.0, tones.cortex)
-        plane.paint(fossa, tones.csf * 0.9)
-        plane.paint(fossa - 3.0, tones.cord * (1.0 + 0.12 * plane.streaks))
+        """Paint the skull behind, the face in front."""
+        _paint_all(self._head.blobs, plane)
 
-    def chest(self, plane: Plane, lateral_mm: float) -> None:
-        """Paint the lung's apex at the sides, sternum and heart's shadow in front."""
-        field, tones = self._field, self._tones
-        far = np.float32(max(abs(lateral_mm) - 12.0, 0.0))
-        lung = ellipse(field.s - 235.0, field.t + 34.0, 70.0 + 2.2 * far, np.float32(6.0 + 2.0 * far))
-        plane.paint(lung - 4.0, tones.air)
-        sternum = np.minimum(field.s - 150.0, 8.0 - np.abs(field.t + 78.0 + 0.2 * (field.s - 150.0)))
-        plane.paint(np.where(np.abs(plane.r) < 18.0, sternum, -5.0).astype(np.float32), tones.marrow * 1.1)
-        plane.paint(ellipse(field.s - 240.0, field.t + 75.0, 40.0, 30.0), tones.vessel)
+    def brain(self, plane: Plane) -> None:
+        """Paint cerebellum, brainstem and great brain; after the canal, which ends in them."""
+        _paint_all(self._brain.blobs, plane)
+
+    def chest(self, plane: Plane, lateral_mm: float) -> None:  # noqa: ARG002  the spine's own mid-plane counts
+        """Paint lungs, great vessels, heart, breastbone and ribs."""
+        _paint_all(self._chest.blobs, plane)
+
+
+def _paint_all(blobs: list[Blob], plane: Plane) -> None:
+    for blob in blobs:
+        rows, columns = blob.window
+        middle = plane.r[(rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2]
+        blob.paint(plane, float(middle))
