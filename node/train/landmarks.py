@@ -28,8 +28,9 @@ NEAR_MM = 2.0
 _REACH_MM = 12.0
 #: On one slice less than this is no structure, mm2: a thin disc of a neck has 40.
 _LEAST_MM2 = 10.0
-#: How far from its point, to either side, a structure must be found: necks' bodies and discs reach 9 to 12 mm.
-_ACROSS_MM: Mapping[StructureKind, float] = {BODY: 7.0, DISC: 6.0}
+#: How far beside its point the middle of a slice may lie that must show a structure: bodies of a neck reach 10 mm and
+#: more, a disc between its uncinate processes 8.
+_ACROSS_MM: Mapping[StructureKind, float] = {BODY: 8.0, DISC: 6.0}
 #: Half width and half depth of a tube around the curve that holds all bodies and discs to T6, with their rims, mm: they
 #: are up to 28 wide and 22 deep there (Panjabi 1991).
 _TUBE_SIDE_MM, _TUBE_DEPTH_MM = 16.0, 14.0
@@ -75,7 +76,9 @@ class LevelFound:
     #: On how many of `slices` it was found once: those across its width.
     once_across: int
     slices: int
-    #: The name of the structure at its point; None where there is none or it has none.
+    #: The label of the structure at its point; None where it was not found once.
+    label: int | None
+    #: The name of that structure, if it has one.
     named: str | None
     #: From the point to the nearest part of a voxel of the structure that bears the level's name; None without one.
     distance_mm: float | None
@@ -145,6 +148,7 @@ def levels_found(labelling: Labelling, landmarks: Landmarks) -> tuple[LevelFound
                 once=middle is not None,
                 once_across=sum(structure is not None for structure in at.values()),
                 slices=len(slices),
+                label=middle,
                 named=None if middle is None else labelling.names.get(middle),
                 distance_mm=_distance_mm(labels, place, level, labelling, grid),
                 back_mm=_distance_mm(labels, backs[level], level, labelling, grid) if level in backs else None,

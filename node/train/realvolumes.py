@@ -161,24 +161,25 @@ def _plane(
 def measured(segmentation: Segmentation, findings: Findings, grid: Grid, landmarks: Landmarks) -> Json:
     """Return the figures of one answer on `grid` against the points of its neck.
 
-    `answered` is before, `levels` after the clean-up. Shares are of voxels; heights in mm, in the middle of a
-    structure; volumes in mm3.
+    `answered` is before, `summary` and `levels` are after the clean-up; heights (in the middle, mm) and volumes (mm3)
+    are those of the structures at the points. Shares are of voxels.
     """
     found, answered = as_found(findings, grid), as_answered(segmentation.classes, segmentation.meanings, grid)
     levels = levels_found(found, landmarks)
     sizes = {
-        structure.level.name: {
+        structure.label: {
             "height_mm": structure.measures.get(Quantity.HEIGHT_MIDDLE),
             "volume_mm3": structure.volume_mm3,
             "truncated": structure.truncated,
         }
         for structure in findings.structures
-        if structure.level is not None
     }
     return {
         "summary": _summary(levels),
         "answered": _summary(levels_found(answered, landmarks)),
-        "levels": {level.level: {**asdict(level), **sizes.get(level.level, {})} for level in levels},
+        "levels": {
+            level.level: {**asdict(level), **({} if level.label is None else sizes[level.label])} for level in levels
+        },
         "strays": len(strays(found, landmarks)),
         "outside_share": outside_share(findings.labels > 0, grid, landmarks),
         "outside_share_answered": outside_share(segmentation.classes > 0, grid, landmarks),

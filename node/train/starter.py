@@ -137,14 +137,13 @@ def _fitted(folders: Path, recipe: Recipe, members: Sequence[Member], material: 
     with worker_processes(recipe.workers) as generators, worker_processes(side_by_side) as trainers:
         jobs = [generators.submit(prepare, material.folder, seed, one.plans, one.dataset) for seed in missing]
         generators.shutdown(wait=False)  # its processes end with their last job
-        try:
-            _await(jobs[: len(needed)], say)
-            fits = [trainers.submit(fit, folders, member, material) for member in members]
-            _await(fits, say)
-            return {member.configuration: done.result() for member, done in zip(members, fits, strict=True)}
-        finally:
-            for job in jobs:
-                job.cancel()
+        _await(jobs[: len(needed)], say)
+        fits = [trainers.submit(fit, folders, member, material) for member in members]
+        _await(fits, say)
+        for job in jobs:
+            if not job.cancel():
+                job.result()
+        return {member.configuration: done.result() for member, done in zip(members, fits, strict=True)}
 
 
 def _lacking(seeds: Iterable[int], folder: Path) -> list[int]:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import re
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from node.segment.bundle import STARTER, load_bundle
 from node.segment.models.exporting import export_model
 from node.segment.nnunet.checkpoint import read_weights
 from node.segment.nnunet.network import build_network, load_weights, own_weights, read_plan
-from node.train import cases, packing, phantom
+from node.train import cases, packing, phantom, starter
 from node.train.cases import ORIENTATION
+from node.train.curve import read_curve
 from node.train.evaluation import OfficialEnsemble, dice, found_once
+from node.train.fitting import Material
 from node.train.modelcard import write_card
 from node.train.packing import pack, real_figures
-from node.train.plans import plans
+from node.train.plans import Json, plans
 from node.train.recipe import PRESETS, Recipe
 from node.train.starter import TrainingReport, train
 
@@ -273,3 +276,37 @@ def test_structures_found_once(found: list[int], once: int) -> None:
 def test_a_sliver_at_the_edge_is_not_asked_for() -> None:
     structures = np.array([[[1, 0, 3, 3, 3, 3, 0, 5, 5, 5, 5]]])
     assert found_once(structures > 1, structures, structures > 0, 1) == (2, 2)
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="cuda:0: there is no such device"):
+        train(tmp_path / "x", replace(TINY, device="cuda:0"))
+    assert not list(tmp_path.iterdir())
+
+
+def in_processes(trained: TrainingReport, folder: Path, recipe: Recipe) -> dict[str, Json]:
+    """Fit in worker processes what `trained` has prepared, into `folder`/nnunet."""
+    pool = folder / "cases"
+    shutil.copytree(trained.out.parent / "cases", pool)
+    material = Material(folder=pool, training=recipe.training_seeds, validation=recipe.validation_seeds)
+    return starter._fitted(folder / "nnunet", recipe, starter._members(recipe), material, lambda _text: None)
+
+
+@pytest.mark.slow
+def test_processes_train_what_one_process_trains(trained: TrainingReport, tmp_path: Path) -> None:
+    assert in_processes(trained, tmp_path, replace(TINY, workers=1)).keys() == MEMBERS.keys()
+    for name in MEMBERS.values():
+        one, two = (
+            torch.load(root / name / "fold_0" / "checkpoint_final.pth", weights_only=True)["network_weights"]
+            for root in (trained.folders, tmp_path / "nnunet")
+        )
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.slow
+def test_a_training_that_overlaps_begins_with_the_first_cases(trained: TrainingReport, tmp_path: Path) -> None:
+    """Nine more cases would take much longer than two steps; what is not begun is given up."""
+    fitted = in_processes(trained, tmp_path, replace(TINY, workers=1, overlap=True, first_cases=2, cases=11))
+    assert {name: done["steps"] for name, done in fitted.items()} == {"2d": 2, "3d_fullres": 2}
+    assert [look.step for look in read_curve(tmp_path / "2d_curve.tsv")] == [2]
