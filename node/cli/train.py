@@ -55,7 +55,7 @@ def starter(  # noqa: PLR0913, PLR0917 - one parameter an option
         str | None, typer.Option("--from", metavar="BUNDLE", help="Begin with its weights; a folder, or starter.")
     ] = None,
     lumbar: Annotated[
-        Path | None, typer.Option("--lumbar", help="Labelled lumbar slices; some join the training of 2d.")
+        Path | None, typer.Option("--lumbar", help="Labelled lumbar slices; some join the training.")
     ] = None,
     real: Annotated[
         Path | None, typer.Option("--real", help="JSON list of figures on real volumes, for the model card.")

@@ -17,7 +17,7 @@ from node.errors import InputError, NotAnImage, NotDicom, NothingToSegment
 from node.receive.archive import unpack
 from node.train.phantom import generate
 
-_PHANTOM_SEED = 7
+_PHANTOM_SEED = 300_011
 _NIFTI = (".nii", ".nii.gz")
 
 

@@ -22,7 +22,7 @@ from node.train.loss import CLASSES, segmentation_loss, validation_dice
 from node.train.lumbar import LumbarSlices
 from node.train.modelfolder import write_member
 from node.train.plans import Json
-from node.train.pool import Case, Pool, cut
+from node.train.pool import Case, Pool, cut, shallow
 from node.train.progress import Progress
 
 LOG = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ LOG = logging.getLogger(__name__)
 _EMA = 0.998
 _WARM_STEPS = 40
 _SAY_MINUTES = 1.0
+#: How often 3d_fullres sees a few slices only, as short series have them.
+_SHALLOW_SHARE = 0.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Material:
     folder: Path
     training: range
     validation: range
-    lumbar: Path | None = None  #: labelled lumbar slices that join the training of 2d
+    lumbar: Path | None = None  #: labelled lumbar slices that join the training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ class _Fitting:
         validation = Pool(material.folder, ())
         validation.take(material.validation)
         self._validation = validation.cases
-        self._lumbar = LumbarSlices.training(material.lumbar) if material.lumbar and member.flat else None
+        self._lumbar = LumbarSlices.training(material.lumbar) if material.lumbar else None
         self._spent = _stopwatch(self._state.minutes)
 
     def run(self) -> Json:
@@ -212,7 +214,10 @@ class _Fitting:
         if self._lumbar is not None and rng.random() < self._lumbar.share:
             return self._lumbar.draw(rng), self._lumbar.scale
         cases = self._pool.cases
-        return cases[int(rng.integers(len(cases)))], AS_DRAWN
+        case = cases[int(rng.integers(len(cases)))]
+        if not self._member.flat and rng.random() < _SHALLOW_SHARE:
+            case = shallow(rng, case)
+        return case, AS_DRAWN
 
     def _look(self) -> None:
         """Measure the mean weights, keep them when they are the best so far, and take what has been prepared since."""

@@ -1,4 +1,4 @@
-"""Twenty real labelled lumbar slices (sulaimanvesal/vertebraeSegementation, MIT): some may join the training of 2d.
+"""Twenty real labelled lumbar slices (sulaimanvesal/vertebraeSegementation, MIT): some may join the training.
 
 `images/N.png` are 256 x 256 pixels of unknown size, head up, back to the right; `masks/N.npy` hold 1 disc and 2
 vertebral body, the other way round from CSpineSeg. What is labelled fits CSpineSeg's rule: bodies without pedicles and
@@ -34,7 +34,7 @@ class LumbarSlices:
     """Cases of one slice each that join a training."""
 
     cases: list[Case]
-    share: float = 0.1  #: how often a patch of 2d is one of these
+    share: float = 0.1  #: how often a patch is one of these
     scale: Scale = _SCALE
 
     @classmethod

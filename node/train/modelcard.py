@@ -29,7 +29,7 @@ def _head(version: str, training: Json) -> str:
     slices = training["lumbar_slices"]
     real = (
         f"{len(slices)} real lumbar slices with labels (sulaimanvesal/vertebraeSegementation, MIT; slices\n"
-        f"{', '.join(map(str, slices))}) joined the training of 2d.\n"
+        f"{', '.join(map(str, slices))}) joined the training.\n"
         "No other picture of a patient was used in training or in choosing a snapshot."
         if slices
         else "No picture of a patient was used in training or in choosing a snapshot."

@@ -60,6 +60,13 @@ def _image(folder: Path, seed: int) -> Path:
     return folder / f"{seed}_image.npy"
 
 
+def shallow(rng: np.random.Generator, case: Case) -> Case:
+    """Return one to six neighbouring slices of a case: what a short series shows."""
+    count = int(rng.integers(1, 7))
+    first = int(rng.integers(max(1, case.image.shape[0] - count + 1)))
+    return Case(image=case.image[first : first + count], labels=case.labels[first : first + count])
+
+
 def cut(
     rng: np.random.Generator, case: Case, size: tuple[int, int, int], margin: tuple[int, int] = (0, 0)
 ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:

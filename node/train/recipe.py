@@ -44,7 +44,7 @@ class Recipe:
     patch_3d: tuple[int, int, int] = (16, 192, 192)
     #: Bundle whose weights are taken to begin with.
     start: Path | None = None
-    #: Folder of labelled lumbar slices that join the training of 2d.
+    #: Folder of labelled lumbar slices that join the training.
     lumbar: Path | None = None
     #: Figures on real volumes that somebody measured, a JSON list; they go into the model card as they are.
     real: Path | None = None
