@@ -37,20 +37,27 @@ _C2 = 0.99
 _C2_CUT = 0.95
 #: A block of C2 and C3.
 _C2_C3 = 0.92
+#: One that the field of view cuts below its dens: too high for any other single body, but a block may be as high.
+_C2_CUT_OFF = 0.86
 #: Anything else at the top: one cannot know what lies above it.
 _NO_C2 = 0.2
 
 #: What is seen of C2, in units of a body's height (13 mm): below the dens it has 20 mm, in a block with C3 17 mm more.
 #: With the dens C2 is 35 to 42 mm high (Doherty and Heggeness 1995).
-_C2_WIDE, _C2_C3_WIDE = (1.0, 2.05), (2.15, 3.5)
+_C2_WIDE, _C2_C3_WIDE = (0.6, 2.05), (2.15, 3.5)
 #: The least height with the dens cut, the least with all of it, and the most.
 _C2_WHOLE, _C2_C3_WHOLE = (1.65, 1.8, 3.9), (2.6, 3.2, 4.8)
+#: What is seen of C2 where the view cuts off its dens: single bodies have 1.1 at most, however cut; blocks, which are
+#: rare there, as much. To the side its upper part, on the way to the dens, is slimmer than this against the lower.
+_C2_CUT_OFF_WHOLE, _C2_CUT_OFF_SLIM = (1.4, 2.05), 0.9
 #: How much of a dens is narrow, and how slim that is against the body below.
 _LEAST_DENS, _LONGEST_DENS, _SLIM = 0.5, 2.5, 0.95
 #: No tilt leaves so much that is narrow.
 _SURELY_DENS = 1.2
 #: The stump of a dens that the view cuts, and how slim it is: a body cut obliquely is less so.
 _LEAST_STUMP, _STUMP, _HIGH_STUMP = 0.3, 0.84, 0.9
+#: The same where it is as slim to the side as only a dens is.
+_SLIM_SIDE = 0.6
 #: Where the view ends in front or behind, a tilt leaves a narrow top on any body: a dens is longer. Where still more
 #: is narrow, a part of the body is as well, and its height cannot be told.
 _LEAST_BESIDE, _LONGEST_BESIDE = 0.8, 2.1
@@ -120,7 +127,8 @@ def _uppermost(bodies: Sequence[Piece], unit_mm: float, cut: Cut) -> tuple[Count
         shape = top_shape(bodies[0], unit_mm, bodies[1:])
         vertebrae = _count_from_c2(shape, cut) if shape.whole <= _C2_C3_WHOLE[1] else None
     if vertebrae is None:
-        return Count(vertebrae=1, guess=False), _NO_C2
+        is_cut_off = unit_mm > 0 and _is_cut_off_c2(top_shape(bodies[0], unit_mm), cut)
+        return Count(vertebrae=1, guess=False), _C2_CUT_OFF if is_cut_off else _NO_C2
     is_cut = cut.along or cut.front_or_back
     sure = _C2_C3 if vertebrae == 2 else _C2_CUT if is_cut else _C2
     return Count(vertebrae=vertebrae, guess=False), sure
@@ -137,14 +145,19 @@ def _count_from_c2(shape: TopShape, cut: Cut) -> int | None:
     return None
 
 
+def _is_cut_off_c2(shape: TopShape, cut: Cut) -> bool:
+    """Return whether a body that the view cuts can only be C2, by its height and by how it narrows, or a block."""
+    low, high = _C2_CUT_OFF_WHOLE
+    return cut.along and not cut.front_or_back and low <= shape.whole <= high and shape.slim_side <= _C2_CUT_OFF_SLIM
+
+
 def _has_dens(shape: TopShape, cut: Cut) -> bool:
     """Return whether the narrow part on top is a dens, and not what an oblique cut, or a tilt, leaves of a body."""
     if cut.front_or_back:
         return not cut.along and _LEAST_BESIDE <= shape.narrow <= _LONGEST_BESIDE and shape.slim_side <= _SLIM
     if cut.along:
-        return shape.narrow >= _LEAST_STUMP and shape.slimness <= (
-            _HIGH_STUMP if shape.narrow >= _LEAST_BESIDE else _STUMP
-        )
+        slim = _SLIM if shape.slim_side <= _SLIM_SIDE else _HIGH_STUMP if shape.narrow >= _LEAST_BESIDE else _STUMP
+        return shape.narrow >= _LEAST_STUMP and shape.slimness <= slim
     return _LEAST_DENS <= shape.narrow <= _LONGEST_DENS and (shape.slimness <= _SLIM or shape.narrow >= _SURELY_DENS)
 
 

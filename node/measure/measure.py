@@ -9,6 +9,7 @@ from node.domain.findings import Findings, Segmentation, Structure
 from node.domain.geometry import Grid, Volume, turn
 from node.measure import levels, metrics, quality
 from node.measure.components import Column, Piece, split
+from node.measure.head import settled
 from node.measure.metrics import Measured
 from node.measure.parts import Part
 from node.measure.result import Result
@@ -32,7 +33,8 @@ def measure(segmentation: Segmentation, volume: Volume) -> Findings:
             labels=np.zeros(volume.grid.shape, np.uint16), structures=(), missing=(), pairs=(), specks_mm3=0
         )
         return _findings(segmentation, volume, result, Measured(by_label={}, pairs=(), curvature={}))
-    parts = _parts(column, sagittal.shape)
+    column = settled(column, sagittal)
+    parts = _parts(column, sagittal)
     labels = _labelled(column, sagittal, volume.grid)
     measured = metrics.measures(labels, parts, volume, column.curve)
     kept = sum(len(piece.index) for piece in column.pieces)
@@ -48,9 +50,9 @@ def measure(segmentation: Segmentation, volume: Volume) -> Findings:
     return _findings(segmentation, volume, result, measured)
 
 
-def _parts(column: Column, shape: tuple[int, int, int]) -> tuple[Part, ...]:
+def _parts(column: Column, grid: Grid) -> tuple[Part, ...]:
     """Return the pieces of a column with their names."""
-    cuts = [cut_by_view(piece, shape) for piece in column.pieces]
+    cuts = [cut_by_view(piece, grid) for piece in column.pieces]
     names = levels.name(column.pieces, cuts)
     return tuple(
         Part(label=label, kind=piece.kind, level=name.level, confidence=name.confidence, truncated=cut.anywhere)

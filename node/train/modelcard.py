@@ -46,8 +46,8 @@ anyone's data. For real work, put a model trained on real pictures in its place.
 
 {training["phantoms"]} procedurally generated necks (`node.train.phantom`, recipe seed {training["seed"]}).
 {real}
-What the generator does not draw, the model has never seen: fractures, tumours, fat saturation, other sequences, other
-planes.
+What the generator does not draw, the model has never seen: fractures, tumours, infection, other planes than the
+sagittal, other parts of the body than head, neck and chest. Few of its pictures look like T1 or fat saturation.
 """
 
 

@@ -15,6 +15,7 @@ from spines import LabelledSpine, draw
 from node.domain.anatomy import StructureKind
 from node.domain.geometry import turn
 from node.measure.components import split
+from node.measure.head import settled
 from node.measure.levels import name
 from node.measure.view import cut_by_view
 
@@ -25,8 +26,8 @@ def scored(spine: LabelledSpine) -> Score:
     """Return the score of what the node makes of a spine's classes."""
     classes, grid = turn(spine.classes, spine.grid, "LIP")
     column = split(classes, MEANINGS, grid)
-    pieces = column.pieces if column else ()
-    found = name(pieces, [cut_by_view(piece, grid.shape) for piece in pieces])
+    pieces = settled(column, grid).pieces if column else ()
+    found = name(pieces, [cut_by_view(piece, grid) for piece in pieces])
     labels = np.zeros(classes.shape, np.uint16)
     for label, piece in enumerate(pieces, start=1):
         labels[tuple(piece.index.T)] = label
