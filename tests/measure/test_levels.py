@@ -163,6 +163,7 @@ def test_damaged_spines_are_named_right_nearly_always():
 
 
 def test_the_phantoms_of_the_training_are_named_right_or_not_at_all():
+    """A block bears the number of its uppermost body; how many it is of, the disc below it tells."""
     right, given = 0, 0
     for seed in range(6):
         phantom = generate(seed)
@@ -173,9 +174,9 @@ def test_the_phantoms_of_the_training_are_named_right_or_not_at_all():
         for piece, found in zip(column.pieces, names, strict=True):
             place = int(np.bincount(phantom.structures[tuple(piece.index.T)]).argmax())
             vertebra = f"C{2 + (place - 1) // 2}" if place <= 12 else f"T{(place - 1) // 2 - 5}"
-            truth = body(vertebra) if place % 2 else disc_below(vertebra)
-            given += found.level is not None
-            right += found.level == truth
+            if found.level is not None:
+                given += 1
+                right += found.level.first == vertebra if place % 2 else found.level == disc_below(vertebra)
     assert right == given
     assert given > 60
 
