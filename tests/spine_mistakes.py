@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from spines import BODY, DISC, LabelledSpine
 
-from node.domain.anatomy import StructureKind
 from node.domain.geometry import FloatArray, Grid, turn
 
 #: The line between the body of C2 and its dens lies so far above the lower endplate, and so much of it shows.
@@ -66,17 +65,6 @@ def blobs_beside(spine: LabelledSpine, seed: int) -> LabelledSpine:
             _blob(classes, labels, grid, (middle, rng.uniform((6, 3, 3), (14, 10, 10)), value))
 
     return _with(spine, seed, put, "blobs beside")
-
-
-def lost_disc(spine: LabelledSpine, seed: int) -> LabelledSpine:
-    """Return the spine with one disc whose class is that of the bodies it lies between."""
-
-    def put(rng: np.random.Generator, classes: NDArray[np.uint8], labels: NDArray[np.uint16], _: Grid) -> None:
-        whole = [one for one in spine.structures if one.kind is StructureKind.INTERVERTEBRAL_DISC and not one.truncated]
-        if whole:
-            classes[labels == whole[int(rng.integers(len(whole)))].label] = BODY
-
-    return _with(spine, seed, put, "lost disc")
 
 
 _Put = Callable[[np.random.Generator, NDArray[np.uint8], NDArray[np.uint16], Grid], None]

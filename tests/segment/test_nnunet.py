@@ -43,7 +43,7 @@ def engine() -> NnunetEngine:
 
 @pytest.fixture(scope="module")
 def phantom() -> Phantom:
-    """A phantom that no training saw: training seeds lie below 1000, test seeds begin at 200,000."""
+    """A phantom that no training saw: training seeds lie below 100,000, test seeds begin at 200,000."""
     return generate(345_678, shape=(12, 192, 192), spacing_mm=(4.0, 0.9, 0.9))
 
 
