@@ -35,7 +35,7 @@ _NEXT_DISCS = 2
 _PARTS_GAP_MM = 4.0
 #: How high C2 is with what is found in and above it, in units of a body's height (13 mm): with its dens 35 to 42 mm
 #: (Doherty and Heggeness 1995); the least is what reaches from C2/C3 to the line. Less is wide than of two bodies.
-_C2_HIGH, _C2_WIDE = (1.4, 3.9), (0.6, 2.05)
+_C2_HIGH, _C2_WIDE = (1.3, 3.9), (0.6, 2.05)
 #: So much of it is narrow, or less that is so slim to the side: what the view leaves of the body above a disc is not.
 _C2_NARROW, _C2_SHORT, _C2_SLIM = 0.35, 0.2, 0.65
 

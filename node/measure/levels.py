@@ -37,7 +37,7 @@ _C2 = 0.99
 _C2_CUT = 0.95
 #: A block of C2 and C3.
 _C2_C3 = 0.92
-#: One that the field of view cuts below its dens: too high for any other single body, but a block may be as high.
+#: One without a dens, cut off or lost: too high for any other single body, but a block may be as high.
 _C2_CUT_OFF = 0.86
 #: Anything else at the top: one cannot know what lies above it.
 _NO_C2 = 0.2
@@ -48,8 +48,13 @@ _C2_WIDE, _C2_C3_WIDE = (0.6, 2.05), (2.15, 3.5)
 #: The least height with the dens cut, the least with all of it, and the most.
 _C2_WHOLE, _C2_C3_WHOLE = (1.65, 1.8, 3.9), (2.6, 3.2, 4.8)
 #: What is seen of C2 where the view cuts off its dens: single bodies have 1.1 at most, however cut; blocks, which are
-#: rare there, as much. To the side its upper part, on the way to the dens, is slimmer than this against the lower.
-_C2_CUT_OFF_WHOLE, _C2_CUT_OFF_SLIM = (1.4, 2.05), 0.9
+#: rare there, as much. Its upper part, on the way to the dens, is slimmer than the lower to the side, or from front to
+#: back; where little is seen, both.
+_C2_CUT_OFF_WHOLE, _C2_CUT_OFF_LOW = (1.3, 2.05), 1.2
+_C2_CUT_OFF_SLIM_SIDE, _C2_CUT_OFF_SLIM_BACK = 0.9, 0.8
+#: The same where the networks lost the dens: nothing cuts it, and so much of it is narrow.
+_C2_LOST_WHOLE, _C2_LOST_NARROW = (1.4, 2.05), 0.5
+
 #: How much of a dens is narrow, and how slim that is against the body below.
 _LEAST_DENS, _LONGEST_DENS, _SLIM = 0.5, 2.5, 0.95
 #: No tilt leaves so much that is narrow.
@@ -146,9 +151,15 @@ def _count_from_c2(shape: TopShape, cut: Cut) -> int | None:
 
 
 def _is_cut_off_c2(shape: TopShape, cut: Cut) -> bool:
-    """Return whether a body that the view cuts can only be C2, by its height and by how it narrows, or a block."""
+    """Return whether a body without a whole dens can only be C2, by its height and by how it narrows, or a block."""
+    if cut.front_or_back:
+        return False
+    if not cut.along:
+        low, high = _C2_LOST_WHOLE
+        return not cut.sides and low <= shape.whole <= high and shape.narrow >= _C2_LOST_NARROW
     low, high = _C2_CUT_OFF_WHOLE
-    return cut.along and not cut.front_or_back and low <= shape.whole <= high and shape.slim_side <= _C2_CUT_OFF_SLIM
+    slim = (shape.slim_side <= _C2_CUT_OFF_SLIM_SIDE, shape.slim_back <= _C2_CUT_OFF_SLIM_BACK)
+    return (low <= shape.whole <= high and any(slim)) or (_C2_CUT_OFF_LOW <= shape.whole < low and all(slim))
 
 
 def _has_dens(shape: TopShape, cut: Cut) -> bool:

