@@ -65,17 +65,17 @@ def test_a_zip_is_a_source_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "verdict", "levels", "size"),
     [
-        (None, "good", NECK, (1952, 1304)),
-        ("errsm_22_T2w.nii.gz", "review", [None] * 14, (1952, 774)),
+        (None, "good", NECK, (1952, 1236)),
+        ("errsm_22_T2w.nii.gz", "review", NECK, (1952, 774)),
     ],
-    ids=["phantom", "a real volume as NIfTI, on which the starter's networks disagree"],
+    ids=["phantom", "a real volume as NIfTI"],
 )
 def test_the_demo_ends_with_results_in_orthanc_and_a_picture(
     tmp_path: Path,
     shared_data: Path,
     source: str | None,
     verdict: str,
-    levels: list[str | None],
+    levels: list[str],
     size: tuple[int, int],
 ) -> None:
     given = ["--input", shared_data / "cervical_t2" / source] if source else []
