@@ -48,9 +48,9 @@ _C2_WIDE, _C2_C3_WIDE = (0.6, 2.05), (2.15, 3.5)
 #: The least height with the dens cut, the least with all of it, and the most.
 _C2_WHOLE, _C2_C3_WHOLE = (1.65, 1.8, 3.9), (2.6, 3.2, 4.8)
 #: What is seen of C2 where the view cuts off its dens: single bodies have 1.1 at most, however cut; blocks, which are
-#: rare there, as much. Its upper part, on the way to the dens, is slimmer than the lower to the side, or from front to
-#: back; where little is seen, both.
-_C2_CUT_OFF_WHOLE, _C2_CUT_OFF_LOW = (1.3, 2.05), 1.2
+#: rare there, as much. Its upper part, on the way to the dens, is slimmer than the lower to the side; where little is
+#: seen, from front to back as well.
+_C2_CUT_OFF_WHOLE, _C2_CUT_OFF_LOW = (1.4, 2.05), 1.2
 _C2_CUT_OFF_SLIM_SIDE, _C2_CUT_OFF_SLIM_BACK = 0.9, 0.8
 #: The same where the networks lost the dens: nothing cuts it, and so much of it is narrow.
 _C2_LOST_WHOLE, _C2_LOST_NARROW = (1.4, 2.05), 0.5
@@ -158,8 +158,9 @@ def _is_cut_off_c2(shape: TopShape, cut: Cut) -> bool:
         low, high = _C2_LOST_WHOLE
         return not cut.sides and low <= shape.whole <= high and shape.narrow >= _C2_LOST_NARROW
     low, high = _C2_CUT_OFF_WHOLE
-    slim = (shape.slim_side <= _C2_CUT_OFF_SLIM_SIDE, shape.slim_back <= _C2_CUT_OFF_SLIM_BACK)
-    return (low <= shape.whole <= high and any(slim)) or (_C2_CUT_OFF_LOW <= shape.whole < low and all(slim))
+    if shape.slim_back <= _C2_CUT_OFF_SLIM_BACK:
+        low = _C2_CUT_OFF_LOW
+    return low <= shape.whole <= high and shape.slim_side <= _C2_CUT_OFF_SLIM_SIDE
 
 
 def _has_dens(shape: TopShape, cut: Cut) -> bool:
