@@ -5,6 +5,7 @@
 # device a CPU build is wanted: pip's own sources are asked first (a mirror or a folder of wheels may offer one), then
 # PyTorch's index of CPU builds. torch and torchvision are asked
 # for together: nnU-Net needs torchvision, and alone it would pull the newest torch.
+# TORCH=cpu or TORCH=cuda says which build is wanted, where the machine that builds is not the one that runs.
 set -eu
 
 venv=$1
@@ -39,8 +40,8 @@ print("cuda" if any(need.startswith(("nvidia-", "cuda-")) for need in needs) els
 have=$("$venv/bin/python" -c "import torch; print(torch.__version__.split('+')[0])" 2>/dev/null || true)
 if [ "$have" = "$(pinned torch)" ]; then
     echo "torch $have is there already"
-elif [ -e /dev/nvidiactl ] || command -v nvidia-smi >/dev/null 2>&1; then
-    echo "NVIDIA device found: installing torch with CUDA"
+elif [ "${TORCH:-}" = cuda ] || { [ -z "${TORCH:-}" ] && { [ -e /dev/nvidiactl ] || command -v nvidia-smi; } >/dev/null 2>&1; }; then
+    echo "NVIDIA device found, or asked for: installing torch with CUDA"
     pip install --quiet $torch
 elif [ "$(uname -s)" != Linux ] || [ "$(flavour)" = cpu ]; then
     echo "no NVIDIA device: installing the CPU build of torch"

@@ -27,7 +27,7 @@ def contributing_equipment(
     """Return the items of Contributing Equipment Sequence (PS3.3 C.12.1).
 
     The scanner where the source names it, our device, and one item for each algorithm under our device's name, as IHE
-    AI Results asks for.
+    AI Results asks for; one that ran elsewhere under the name of its source.
     """
     ours = [_contribution(equipment, algorithm) for algorithm in dict.fromkeys((None, *algorithms))]
     return [*_scanner(header), *ours]
@@ -60,6 +60,12 @@ def _scanner(header: Dataset) -> Iterator[Dataset]:
 def _contribution(equipment: Equipment, algorithm: AlgorithmIdentity | None) -> Dataset:
     contribution = Dataset()
     contribution.PurposeOfReferenceCodeSequence = [_purpose(codes.PROCESSING_EQUIPMENT)]
+    if algorithm is not None and algorithm.source is not None:
+        contribution.Manufacturer = algorithm.source
+        contribution.ManufacturerModelName = algorithm.name
+        contribution.SoftwareVersions = algorithm.version
+        contribution.ContributionDescription = f"Algorithm {algorithm.name}"
+        return contribution
     contribution.Manufacturer = equipment.manufacturer
     contribution.ManufacturerModelName = equipment.model_name
     contribution.DeviceSerialNumber = equipment.device_serial_number

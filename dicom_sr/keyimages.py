@@ -1,7 +1,8 @@
 """Write pictures as Secondary Captures (PS3.3 A.8.1): what a SEG and an SR say, for those who open neither."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,17 @@ from dicom_sr.composite import CompositeClass, new_composite, seal
 from dicom_sr.errors import InvalidResult
 from dicom_sr.identity import derive_uid
 from dicom_sr.items import EncodedItem, Value, attach, code_item, item
-from dicom_sr.model import AlgorithmIdentity, FrameReference, ResultInstance
+from dicom_sr.model import AlgorithmIdentity, AlgorithmType, FrameReference, ResultInstance
 from dicom_sr.source import SourceSeries
+
+#: What the outlines of a picture are, in its Derivation Description (0008,2111).
+_MADE: Mapping[AlgorithmType, str] = MappingProxyType(
+    {
+        AlgorithmType.AUTOMATIC: "an automatic segmentation",
+        AlgorithmType.SEMIAUTOMATIC: "a semiautomatic segmentation",
+        AlgorithmType.MANUAL: "a manual segmentation",
+    }
+)
 
 _STORAGE_CLASS = CompositeClass(uid=SecondaryCaptureImageStorage, modality="OT")
 
@@ -40,8 +50,11 @@ def build_key_images(
     pictures: Sequence[KeyImage],
     instance: ResultInstance,
     algorithms: Iterable[AlgorithmIdentity] = (),
+    algorithm_type: AlgorithmType = AlgorithmType.AUTOMATIC,
 ) -> tuple[Dataset, ...]:
     """Return an instance for each picture, all in the series of `instance`.
+
+    `algorithms`, `algorithm_type`: how the outlines in the pictures came about.
 
     Picture `n`, counted from 1, has the Instance Number `n` and a UID derived from `instance.sop_instance_uid` and `n`.
     Raises InvalidResult for a picture of an image outside `source`.
@@ -51,7 +64,8 @@ def build_key_images(
     for picture in pictures:
         if not known.issuperset(picture.sources):
             raise InvalidResult("a picture shows an image that is not in the source series")
-    return tuple(_build(source, picture, instance, named, number) for number, picture in enumerate(pictures, 1))
+    made = _MADE[algorithm_type]
+    return tuple(_build(source, picture, instance, named, made, number) for number, picture in enumerate(pictures, 1))
 
 
 def _build(
@@ -59,6 +73,7 @@ def _build(
     picture: KeyImage,
     instance: ResultInstance,
     algorithms: tuple[AlgorithmIdentity, ...],
+    made: str,
     number: int,
 ) -> Dataset:
     own_uid = derive_uid("key image", instance.sop_instance_uid, str(number))
@@ -70,7 +85,7 @@ def _build(
     dataset.BodyPartExamined = "CSPINE"  # unpaired, so that Laterality is absent (PS3.3 C.7.3.1)
     dataset.BurnedInAnnotation = "YES"
     dataset.LossyImageCompression = "00"
-    dataset.DerivationDescription = "Outlines and measurements of an automatic segmentation drawn over the source image"
+    dataset.DerivationDescription = f"Outlines and measurements of {made} drawn over the source image"
     attach(dataset, "DerivationCodeSequence", [code_item(codes.SEGMENTATION)])
     attach(dataset, "SourceImageSequence", [_source_image(source, reference) for reference in picture.sources])
     dataset.SamplesPerPixel = 3

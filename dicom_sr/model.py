@@ -76,15 +76,21 @@ class Equipment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlgorithmIdentity:
-    """Algorithm Identification (PS3.3 10.16, TID 4019): for one that learnt, the name and version of its model."""
+    """Algorithm Identification (PS3.3 10.16, TID 4019): for one that learnt, the name and version of its model.
+
+    `source`: who made it and ran it, where that is not the device that makes the result.
+    """
 
     name: str
     version: str
     family: Code = codes.ARTIFICIAL_INTELLIGENCE
+    source: str | None = None
 
     def __post_init__(self) -> None:
         """Raise InvalidResult when a text cannot be written."""
-        check_texts(name=self.name, version=self.version)
+        check_texts(
+            name=self.name, version=self.version, **({"source": self.source} if self.source is not None else {})
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

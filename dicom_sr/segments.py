@@ -4,7 +4,7 @@ from highdicom.color import CIELabColor
 
 from dicom_sr import codes
 from dicom_sr.items import EncodedItem, Value, code_item, item
-from dicom_sr.model import SegmentSpec
+from dicom_sr.model import AlgorithmIdentity, SegmentSpec
 
 
 def describe(segment: SegmentSpec) -> EncodedItem:
@@ -15,13 +15,7 @@ def describe(segment: SegmentSpec) -> EncodedItem:
         optional["AnatomicRegionSequence"] = [code_item(region) for region in segment.anatomic_regions]
     if segment.algorithm is not None:
         optional["SegmentAlgorithmName"] = segment.algorithm.name
-        optional["SegmentationAlgorithmIdentificationSequence"] = [
-            item(
-                AlgorithmFamilyCodeSequence=[code_item(segment.algorithm.family)],
-                AlgorithmName=segment.algorithm.name,
-                AlgorithmVersion=segment.algorithm.version,
-            )
-        ]
+        optional["SegmentationAlgorithmIdentificationSequence"] = [_identified(segment.algorithm)]
     return item(
         SegmentNumber=segment.number,
         SegmentLabel=segment.label,
@@ -31,6 +25,17 @@ def describe(segment: SegmentSpec) -> EncodedItem:
         RecommendedDisplayCIELabValue=tuple(int(value) for value in color.value),
         TrackingID=segment.tracking_id,
         TrackingUID=segment.tracking_uid,
+        **optional,
+    )
+
+
+def _identified(algorithm: AlgorithmIdentity) -> EncodedItem:
+    """Return the item of Segmentation Algorithm Identification Sequence (PS3.3 10.16)."""
+    optional: dict[str, Value] = {} if algorithm.source is None else {"AlgorithmSource": algorithm.source}
+    return item(
+        AlgorithmFamilyCodeSequence=[code_item(algorithm.family)],
+        AlgorithmName=algorithm.name,
+        AlgorithmVersion=algorithm.version,
         **optional,
     )
 

@@ -24,7 +24,7 @@ from node.domain.case import Reason
 from node.domain.identifiers import Digest, set_digest
 from node.errors import JournalError, NodeError, SettingsError, unexpected
 from node.journal.arrivals import OpenSeries, Outcome, StoredInstance
-from node.journal.cases import Claim, NewCase
+from node.journal.cases import Account, Claim, NewCase
 from node.journal.journal import Journal
 from node.log import get_logger
 from node.pipeline import CaseResult, Segmenter, run_case
@@ -74,6 +74,11 @@ class Caseflow:
         #: How often the files of a complete series could not be read.
         self._unread: Counter[str] = Counter()
         self._routes = {route.name: route for route in settings.route}
+
+    @property
+    def longest_work_s(self) -> float:
+        """The longest that `work` may take: the engine's part, and as much again for reading and writing."""
+        return 2 * self._settings.model.longest_s
 
     def resume(self) -> None:
         """Arm the timers of the series that were open when the process started; to be called before anything arrives.
@@ -233,7 +238,7 @@ class Caseflow:
                 raise
             raise damaged(error) from error
         quality = result.findings.quality
-        if not self._keep(claim, result, route):
+        if not self._keep(claim, result, route, begun):
             get_logger().warning(
                 "case lost", case=claim.case_id, series_uid=claim.series_uid, attempt=claim.attempt, code="claim-lost"
             )
@@ -250,12 +255,19 @@ class Caseflow:
         )
         recall.keep()
 
-    def _keep(self, claim: Claim, result: CaseResult, route: RouteSettings) -> bool:
+    def _keep(self, claim: Claim, result: CaseResult, route: RouteSettings, begun: float) -> bool:
         """Put the results on the disk, then into the journal; return False, and leave nothing, for a lost claim."""
         if _key(claim) in self._lost:
             return False
         objects = self._results.keep(claim, result, route)
-        kept = self._journal.cases.finish(claim, objects, doubts(result.findings.quality, route.on_reject))
+        quality = result.findings.quality
+        account = Account(
+            reasons=doubts(quality, route.on_reject),
+            verdict=quality.verdict,
+            timings_s={stage: round(seconds, 3) for stage, seconds in result.timings_s.items()},
+            seconds=round(self._clock() - begun, 3),
+        )
+        kept = self._journal.cases.finish(claim, objects, account)
         if not kept:
             self._results.drop(claim)
         return kept

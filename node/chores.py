@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from tzlocal import get_localzone
 
 from node.errors import NodeError, unexpected
 from node.log import get_logger
@@ -18,7 +20,7 @@ _WATCH_S = 1.0
 
 
 class Chores:
-    """Functions that are called again and again, each after its own interval, one call at a time."""
+    """Functions that are called again and again, each by its own interval or crontab, one call at a time."""
 
     def __init__(
         self, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
@@ -27,7 +29,8 @@ class Chores:
         self._monotonic = monotonic
         self._offset_s = wall() - monotonic()
         self._scheduler = BackgroundScheduler(timezone="UTC")
-        self._jobs: list[tuple[Any, timedelta]] = []
+        #: With each chore: when it is due next after a time.
+        self._jobs: list[tuple[Any, Callable[[datetime], datetime]]] = []
 
     def every(self, interval: timedelta, chore: Callable[[], object], *, at_start: bool = False) -> None:
         """Have `chore` called after each `interval`. What it fails at is logged, and tried again the next time."""
@@ -36,7 +39,13 @@ class Chores:
         )
         if at_start:
             job.modify(next_run_time=datetime.now(UTC))
-        self._jobs.append((job, interval))
+        self._jobs.append((job, lambda now: now + interval))
+
+    def at(self, crontab: str, chore: Callable[[], object]) -> None:
+        """Have `chore` called at the times of a crontab(5) line with names of days, in local time."""
+        trigger = CronTrigger.from_crontab(crontab, timezone=get_localzone())
+        job = self._scheduler.add_job(_told_of(chore), trigger, coalesce=True, misfire_grace_time=None)
+        self._jobs.append((job, lambda now: trigger.get_next_fire_time(None, now)))
 
     def __enter__(self) -> "Chores":
         """Begin."""
@@ -53,8 +62,8 @@ class Chores:
         if abs(offset_s - self._offset_s) > _MOST_DRIFT_S:
             get_logger().warning("the wall clock was set", by_s=round(offset_s - self._offset_s, 1))
             self._offset_s = offset_s
-            for job, interval in self._jobs:
-                job.modify(next_run_time=datetime.fromtimestamp(self._wall(), UTC) + interval)
+            for job, next_after in self._jobs:
+                job.modify(next_run_time=next_after(datetime.fromtimestamp(self._wall(), UTC)))
         return _WATCH_S
 
 

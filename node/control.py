@@ -27,6 +27,8 @@ MAXIMUM_MESSAGE = 1 << 20
 PATIENCE_S = 10.0
 #: Clients at a time; one more is told to come again.
 CLIENTS = 8
+#: Clients that wait to be let in. More do so only where the node hangs.
+_WAITING = 128
 
 Document = Mapping[str, Any]
 _LENGTH = struct.Struct(">I")
@@ -64,7 +66,7 @@ class ControlServer:
                 _remove_stale(address)
                 os.fchmod(self._listener.fileno(), 0o600)  # before it has a name: Linux makes the file with this mode
                 self._listener.bind(address)
-                self._listener.listen(CLIENTS)
+                self._listener.listen(_WAITING)
         except OSError as error:
             raise SystemFailed(f"{SOCKET} in the state folder: {error.strerror}") from error
         self._accepting.start()
@@ -140,15 +142,17 @@ def ask(state_dir: Path, request: Document, *, patience_s: float) -> Document | 
     Raises SystemFailed when the conversation breaks: then nobody knows whether the node did what was asked.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.settimeout(patience_s)
         try:
             with _address(state_dir) as address:
                 server.connect(address)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
+        except BlockingIOError as error:
+            raise SystemFailed("the node takes no commands now: so many wait already that it must hang") from error
         except OSError as error:
             raise SystemFailed(f"{SOCKET} in the state folder: {error.strerror}") from error
         try:
-            server.settimeout(patience_s)
             with contextlib.suppress(BrokenPipeError):  # refused before it was heard; the answer says why
                 server.sendall(_packed(request))
             return _received(server, patience_s)

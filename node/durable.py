@@ -9,13 +9,15 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 #: One thread makes folders at a time: a folder that another thread has just made is not on the disk yet.
 _MAKING = threading.Lock()
 #: Folders whose names this process has put on the disk; one that was there before may stem from a crash.
 _DURABLE: set[Path] = set()
+#: How many of them it remembers; then it begins anew, and asks the disk once more.
+_MOST_DURABLE = 10_000
 
 
 def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
@@ -24,6 +26,23 @@ def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
     The folder of `path` is made when it is missing. Raises OSError, and then leaves no temporary file behind.
     """
     make_folder_durably(path.parent)
+    _replace(path, chunks)
+    fsync_folder(path.parent)
+
+
+def write_files_durably(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` by their names into `folder`, in that order; on return all of them are on the disk.
+
+    As `write_durably` for each, but the folder is waited for once: a power cut before the return may leave any of them.
+    """
+    make_folder_durably(folder)
+    for name, content in files.items():
+        _replace(folder / name, [content])
+    fsync_folder(folder)
+
+
+def _replace(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
+    """Let `path` be a file of `chunks` that is on the disk; its name may not be there yet."""
     descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     temporary = Path(name)
     try:
@@ -36,7 +55,6 @@ def write_durably(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    fsync_folder(path.parent)
 
 
 class GrowingFile:
@@ -131,6 +149,8 @@ def make_folder_durably(folder: Path) -> None:
             except PermissionError:  # a folder of the system that we could not have made a name in
                 if not there:
                     raise
+            if len(_DURABLE) >= _MOST_DURABLE:
+                _DURABLE.clear()
             _DURABLE.add(part)
 
 

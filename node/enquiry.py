@@ -20,7 +20,8 @@ from node.journal.journal import Journal
 from node.log import get_logger
 from node.receive.traffic import Traffic
 from node.scu.association import Peer
-from node.scu.source import SeriesOfStudy, count_instances, fetch_series
+from node.scu.move import move_series
+from node.scu.source import SeriesOfStudy, count_instances
 from node.settings import PeerSettings, Settings
 
 #: Two counts must agree that lie so far apart.
@@ -50,7 +51,11 @@ class OverDicom:
     """The questions as C-FIND and C-MOVE."""
 
     count = staticmethod(count_instances)
-    fetch = staticmethod(fetch_series)
+
+    @staticmethod
+    def fetch(peer: Peer, series: SeriesOfStudy, destination: str) -> int | None:
+        """Have the peer send a series; return of how many sub-operations it spoke."""
+        return move_series(peer, series, destination).suboperations
 
 
 @dataclass(slots=True)

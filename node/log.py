@@ -66,10 +66,15 @@ def load_or_make_key(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def hashed_uid(key: bytes, uid: str) -> str:
+    """Return what stands for a UID where it may not be told: 16 hexadecimal digits, the same for the same key."""
+    return hmac.new(key, uid.encode(), hashlib.sha256).hexdigest()[:16]
+
+
 def _hash_uids(key: bytes) -> Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]:
     def processor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for name in _UID_KEYS & event.keys():
-            event[name] = hmac.new(key, str(event[name]).encode(), hashlib.sha256).hexdigest()[:16]
+            event[name] = hashed_uid(key, str(event[name]))
         return event
 
     return processor

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from node.domain.case import EncodedObject, Order, ResultKey
 from node.domain.findings import Algorithm, Findings, Segmentation
 from node.domain.geometry import Volume
 from node.domain.identifiers import Digest
+from node.domain.picture import Picture
 from node.domain.series import Series
 from node.draw.keyimage import key_pictures
 from node.draw.overlay import overlay_png
@@ -40,7 +41,10 @@ class CaseResult:
     """Everything that came of one series."""
 
     volume: Volume
+    #: The answer before clean-up.
+    segmentation: Segmentation
     findings: Findings
+    #: Empty where the volume is of no DICOM series.
     objects: tuple[EncodedObject, ...]
     #: `findings.json`.
     document: Mapping[str, Any]
@@ -70,7 +74,7 @@ class Stages:
         self._progress(name)
         begun = self._clock()
         yield
-        self.seconds[name] = self._clock() - begun
+        self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - begun
 
 
 def run_case(
@@ -87,18 +91,17 @@ def run_case(
     stages = Stages(progress)
     with stages.stage("volume"):
         volume = build_volume(series)
-    with stages.stage("segment"):
-        segmentation = segmenter.segment(volume)
-    with stages.stage("measure"):
-        findings = measure(segmentation, volume)
-    with stages.stage("draw"):
-        overlay = overlay_png(volume, findings)
-        pictures = key_pictures(volume, findings) if any(form.key_images for form in order.wanted) else ()
+    segmentation, findings, overlay = _examined(volume, segmenter, stages)
+    pictures: Sequence[Picture] = ()
+    if any(form.key_images for form in order.wanted):
+        with stages.stage("draw"):
+            pictures = key_pictures(volume, findings)
     with stages.stage("encode"):
         case = Case(series=series, volume=volume, segmentation=segmentation, findings=findings, pictures=pictures)
         objects = encode(case, result_key(content_digest, findings.algorithm, order), order)
     return CaseResult(
         volume=volume,
+        segmentation=segmentation,
         findings=findings,
         objects=objects,
         document=findings_document(findings, segment_numbers(findings, order.segments), stages.seconds),
@@ -106,6 +109,38 @@ def run_case(
         overlay=overlay,
         timings_s=stages.seconds,
     )
+
+
+def run_volume(
+    volume: Volume, segmenter: Segmenter, progress: Callable[[str], None] = lambda _stage: None
+) -> CaseResult:
+    """Run a volume that is of no DICOM series through the stages that need none: there are no objects then.
+
+    Raises the NodeError of the stage that failed.
+    """
+    stages = Stages(progress)
+    segmentation, findings, overlay = _examined(volume, segmenter, stages)
+    return CaseResult(
+        volume=volume,
+        segmentation=segmentation,
+        findings=findings,
+        objects=(),
+        document=findings_document(findings, None, stages.seconds),
+        measurements=measurements_tsv(findings),
+        overlay=overlay,
+        timings_s=stages.seconds,
+    )
+
+
+def _examined(volume: Volume, segmenter: Segmenter, stages: Stages) -> tuple[Segmentation, Findings, bytes]:
+    """Return the classes, what they are, and `overlay.png`."""
+    with stages.stage("segment"):
+        segmentation = segmenter.segment(volume)
+    with stages.stage("measure"):
+        findings = measure(segmentation, volume)
+    with stages.stage("draw"):
+        overlay = overlay_png(volume, findings)
+    return segmentation, findings, overlay
 
 
 def result_key(content_digest: Digest, algorithm: Algorithm, order: Order) -> ResultKey:

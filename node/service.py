@@ -3,34 +3,40 @@
 One thread closes series, and as many work as the engine can hold cases: on each device one runs while the next is read
 and prepared. Each other duty (delivering to a destination, asking it to confirm, answering for what was taken, ...) has
 a thread of its own, so that none holds up another. Each calls one step again and again, and rings for the next one, so
-that no case waits for a poll. SIGTERM and SIGINT drain: no new association, the running cases end, what is left waits
-in the journal for the next start.
+that no case waits for a poll. SIGTERM and SIGINT drain: no pull goes on, no new association, the running cases end,
+what is left waits in the journal for the next start.
 """
 
-import os
+import errno
 import signal
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 from node.caseflow import Caseflow
 from node.errors import JournalError, NodeError, unexpected
 from node.log import get_logger
 from node.receive.listener import Listener
+from node.systemd import Progress, keep_alive, notify
 
 #: The longest that a thread waits without being rung for: only another host on the same journal does not ring.
 _POLL_S = 2.0
 _AFTER_FAILURE_S = 5.0
+#: The longest that a step may take, and that the networks may take to load, before the service is stuck.
+_LONGEST_S = 600.0
+_LOADING_S = 7200.0
 
 
 class Engine(Protocol):
     """What the service loads at its start and ends at its end."""
 
     def loaded(self) -> object:
-        """Load the networks, or return at once when they are. Raises NodeError when they cannot be."""
+        """Load the networks, or return at once when they are.
+
+        Raises NodeError when they cannot be, OSError when they cannot be now.
+        """
 
     @property
     def capacity(self) -> int:
@@ -38,6 +44,14 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End the engine, even while it loads."""
+
+
+@runtime_checkable
+class Halting(Protocol):
+    """What is around a service and has to end before its listener does, such as the pulls: an archive sends to it."""
+
+    def halt(self) -> None:
+        """Begin nothing more, and let what is under way end now."""
 
 
 class Bell:
@@ -90,6 +104,8 @@ class Duty:
     bell: Bell
     #: The longest that it waits without being rung for; None: two seconds.
     most_s: float | None = None
+    #: A step that takes longer is stuck.
+    longest_s: float = _LONGEST_S
 
 
 class Service:
@@ -111,6 +127,7 @@ class Service:
         self._bells = bells
         self._duties = (Duty(name="close", step=self._close_step, bell=bells.sender_done), *duties)
         self._around = around
+        self._progress = Progress()
         self._engine_loaded = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
@@ -131,9 +148,9 @@ class Service:
             for thread in list(self._threads):
                 thread.start()
             try:
-                _notify("READY=1")
+                notify("READY=1")
                 ready(port)
-                self._stop.wait()
+                keep_alive(self._progress, self._stop)
             finally:
                 self._drain()
         if self._failure is not None:
@@ -142,8 +159,11 @@ class Service:
     def _drain(self) -> None:
         """Let the running cases end; what is left waits in the journal."""
         self._stop.set()
-        _notify("STOPPING=1")
+        notify("STOPPING=1")
         get_logger().info("draining")
+        for context in self._around:
+            if isinstance(context, Halting):
+                context.halt()
         self._listener.stop()
         for bell in (self._bells.case_queued, *(duty.bell for duty in self._duties)):
             bell.ring()
@@ -156,17 +176,30 @@ class Service:
     def _load_engine(self) -> None:
         """Load the engine, then start as many more threads as it can hold cases."""
         try:
-            self._engine.loaded()
-            capacity = self._engine.capacity
+            capacity = self._capacity()
         except NodeError:
             if self._stop.is_set():
                 return
             raise
+        if capacity is None:
+            return
         self._engine_loaded.set()
         for number in range(2, capacity + 1):
             thread = self._working_thread(f"work {number}")
             self._threads.append(thread)
             thread.start()
+
+    def _capacity(self) -> int | None:
+        """Load the engine and return its capacity, None when the service ends before. Raises NodeError."""
+        while not self._stop.is_set():
+            try:
+                with self._progress.step("load", _LOADING_S):
+                    self._engine.loaded()
+                    return self._engine.capacity
+            except OSError as error:
+                _tell(error)
+                self._stop.wait(_AFTER_FAILURE_S)
+        return None
 
     def _close_step(self) -> float | None:
         closing = self._flow.close()
@@ -181,7 +214,8 @@ class Service:
         return 0.0
 
     def _working_thread(self, name: str, first: Callable[[], None] | None = None) -> threading.Thread:
-        return self._thread(Duty(name=name, step=self._work_step, bell=self._bells.case_queued), first)
+        bell, longest_s = self._bells.case_queued, self._flow.longest_work_s
+        return self._thread(Duty(name=name, step=self._work_step, bell=bell, longest_s=longest_s), first)
 
     def _thread(self, duty: Duty, first: Callable[[], None] | None = None) -> threading.Thread:
         return threading.Thread(name=duty.name, target=self._loop, args=(duty, first))
@@ -196,7 +230,8 @@ class Service:
                 first()
             while not self._stop.is_set():
                 heard = duty.bell.rings()
-                due_s = self._paced(duty.step)
+                with self._progress.step(duty.name, duty.longest_s):
+                    due_s = self._paced(duty.step)
                 most_s = _POLL_S if duty.most_s is None else duty.most_s
                 duty.bell.wait(heard, most_s if due_s is None else min(due_s, most_s))
         except NodeError as error:
@@ -209,7 +244,7 @@ class Service:
         try:
             return step()
         except OSError as error:
-            get_logger().error("machine failed", text=error.strerror)
+            _tell(error)
         except JournalError as error:
             if not error.retryable:
                 raise
@@ -223,12 +258,7 @@ class Service:
         self._stop.set()
 
 
-def _notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)); nothing happens where there is no systemd."""
-    address: Any = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.sendto(state.encode(), address)
+def _tell(error: OSError) -> None:
+    """Log that the machine failed; that a worker is away its engine has said, once."""
+    if error.errno != errno.ENOTCONN:
+        get_logger().error("machine failed", text=error.strerror)

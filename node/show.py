@@ -6,14 +6,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from node.batch.offline import Outcome, Progress, Report
-from node.demo.outcome import DemoOutcome
 from node.errors import NodeError
+
+if TYPE_CHECKING:  # the pipeline behind them takes seconds to import, which most commands do without
+    from node.batch.offline import Outcome, Progress, Report
+    from node.demo.outcome import DemoOutcome
 
 _ANSWERS = sys.stdout
 #: Words for the states of a delivery that is not at its end, or at a bad one.
@@ -56,13 +58,13 @@ def steps(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
-def progress(console: Console) -> Iterator[Progress]:
+def progress(console: Console) -> "Iterator[Progress]":
     """Show which series is at which stage."""
     with steps(console) as step:
         yield lambda number, count, stage: step(f"series {number} of {count}: {stage}")
 
 
-def report_document(report: Report) -> dict[str, Any]:
+def report_document(report: "Report") -> dict[str, Any]:
     """Return the answer of `segment`."""
     return {
         "series": [_outcome_document(outcome) for outcome in report.outcomes],
@@ -72,7 +74,7 @@ def report_document(report: Report) -> dict[str, Any]:
     }
 
 
-def report_text(report: Report) -> str:
+def report_text(report: "Report") -> str:
     """Return the answer of `segment` for a person."""
     parts = []
     for outcome in report.outcomes:
@@ -147,7 +149,7 @@ def _quality_lines(quality: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def demo_text(outcome: DemoOutcome) -> str:
+def demo_text(outcome: "DemoOutcome") -> str:
     """Return the answer of `demo` for a person."""
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in outcome.findings["timings_s"].items())
     objects = "\n".join(
@@ -232,7 +234,7 @@ def events_text(trail: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) or "no events"
 
 
-def _outcome_document(outcome: Outcome) -> dict[str, Any]:
+def _outcome_document(outcome: "Outcome") -> dict[str, Any]:
     state = "segmented" if outcome.folder else "refused" if outcome.error is None else "failed"
     return {
         "series_uid": outcome.series_uid,

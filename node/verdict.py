@@ -14,7 +14,7 @@ from node.select import Accepted, select
 from node.settings import RouteSettings
 
 #: Shortages of the machine: they pass, and say nothing of the file that was to be opened.
-_SHORTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_SHORTAGES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOTCONN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,21 @@
 """What all tests share: real data beside the repository, peers that must be there in CI, one Orthanc a session."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
+from hypothesis import settings
 from peers import PEERS, SHARED, Orthanc, missing, program
 
 from node.demo.archive import running_orthanc
+
+#: Hypothesis limits the time of each example unless told otherwise; times belong into benchmarks.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -16,6 +23,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for name in marker.args:
             if program(PEERS[name]) is None:
                 missing(f"{name} ({PEERS[name]})")
+
+
+@pytest.fixture(autouse=True)
+def environment_as_it_was() -> Iterator[None]:
+    """Dask writes the threads of its workers into the environment of who starts them, commands configure the log."""
+    structlog.reset_defaults()
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before) - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

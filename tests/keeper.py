@@ -12,9 +12,10 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from node.domain.arrivals import Arrival, Quarantined
 from node.domain.case import CaseState, ObjectKind, ResultObject
+from node.domain.findings import Verdict
 from node.domain.identifiers import set_digest
 from node.journal.batch import Outcome
-from node.journal.cases import Claim, NewCase
+from node.journal.cases import Account, Claim, NewCase
 from node.journal.journal import Journal
 from node.journal.overview import overview
 from node.output.manifest import CaseManifest, ManifestObject, write_manifest
@@ -131,7 +132,7 @@ class Keeper:
             )
             for item in made
         ]
-        assert self.journal.cases.finish(claim, results)
+        assert self.journal.cases.finish(claim, results, Account(verdict=Verdict.GOOD))
         return folder
 
     def deliver(self, destination: str = "archive") -> None:

@@ -21,7 +21,7 @@ REQUIRED = os.environ.get("CSPINE_NODE_REQUIRE_PEERS") == "1"
 def program(name: str) -> str | None:
     """Return the path of a peer's program. DCMTK's own come first: pynetdicom ships some of the same names."""
     scripts = sysconfig.get_path("scripts")
-    if name in {"storescu", "dsrdump", "echoscu", "dcmdump", "findscu"}:
+    if name in {"storescu", "dsrdump", "echoscu", "dcmdump", "findscu", "dcmqrscp"}:
         return shutil.which(name, path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
     if name in {"initdb", "pg_ctl"}:  # Debian keeps them out of the way
         newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
@@ -39,6 +39,11 @@ PEERS = {
     "postgresql": "initdb",
     "strace": "strace",
     "fuse": "fusermount3",
+    "hadolint": "hadolint",
+    "systemd": "systemd-analyze",
+    "chromium": "chromium",
+    "npm": "npm",
+    "promtool": "promtool",
 }
 
 

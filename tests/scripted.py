@@ -29,6 +29,7 @@ from node.segment.bundle import STARTER, Bundle, load_bundle
 from node.segment.process.child import serve
 from node.segment.process.messages import Start
 from node.segment.process.pool import EnginePool
+from node.segment.process.remote import RemoteEngine
 from node.settings import ModelSettings
 
 PATIENCE_S = 60.0
@@ -106,7 +107,7 @@ def scripted(folder: Path) -> Iterator[Script]:
         script.close()
 
 
-def segmenting(pool: EnginePool, number: int) -> "Future[Segmentation]":
+def segmenting(pool: EnginePool | RemoteEngine, number: int) -> "Future[Segmentation]":
     """Segment in a thread of its own."""
     future: Future[Segmentation] = Future()
 

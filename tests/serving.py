@@ -30,6 +30,8 @@ class Node:
     archive: Peer
     port: int
     quiet_s: float = 1.5
+    #: Further sections of the settings file.
+    more: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,7 +50,7 @@ class Node:
             f"quiet_after_abort_s = {self.quiet_s}\n"
             '[[route]]\nname = "cervical"\ndestinations = ["archive"]\n'
             f'[[destination]]\nname = "archive"\nhost = "127.0.0.1"\nport = {self.archive.port}\n'
-            f'ae_title = "{self.archive.ae_title}"\nretry_delay_s = 0.5\nretry_cap_s = 1\n'
+            f'ae_title = "{self.archive.ae_title}"\nretry_delay_s = 0.5\nretry_cap_s = 1\n{self.more}'
         )
         with (self.folder / "node.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -104,9 +106,9 @@ class Node:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, archive: Peer) -> Iterator[Node]:
-    """Run a node until the block ends."""
-    node = Node(folder=folder, archive=archive, port=free_port())
+def serving(folder: Path, archive: Peer, more: str = "") -> Iterator[Node]:
+    """Run a node until the block ends. `more`: further sections of its settings file."""
+    node = Node(folder=folder, archive=archive, port=free_port(), more=more)
     node.start()
     try:
         yield node

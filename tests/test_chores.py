@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -63,3 +64,15 @@ def test_time_that_passes_on_both_clocks_changes_no_plan(chores, clocks):
     clocks.wall_s += 4
     chores.watch()
     assert next_run_s(chores) == planned_s
+
+
+def test_a_crontab_is_local_time_and_planned_anew_when_the_clock_was_set(monkeypatch) -> None:
+    monkeypatch.setattr("node.chores.get_localzone", lambda: ZoneInfo("Europe/Berlin"))
+    wall = [datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()]
+    chores = Chores(wall=lambda: wall[0], monotonic=lambda: 0.0)
+    chores.at("30 1 * * mon-fri", lambda: None)
+    with chores:
+        wall[0] -= 24 * 3600
+        chores.watch()
+        [(job, _)] = chores._jobs
+        assert job.next_run_time == datetime(2026, 11, 20, 0, 30, tzinfo=UTC)

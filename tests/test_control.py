@@ -1,5 +1,6 @@
 """Commands to a node that runs, over its Unix socket: whatever a client does, the node and other clients go on."""
 
+import contextlib
 import errno
 import json
 import os
@@ -75,6 +76,22 @@ def test_a_request_is_answered(room: Room) -> None:
 
 def test_without_a_node_there_is_no_answer(tmp_path: Path) -> None:
     assert ask(tmp_path, {}, patience_s=PATIENCE_S) is None
+
+
+def test_a_node_that_hangs_holds_up_nobody(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as opened:
+        hanging = opened.enter_context(socket.socket(socket.AF_UNIX))
+        hanging.bind(str(tmp_path / SOCKET))
+        hanging.listen(0)
+        with pytest.raises(SystemFailed, match=r"^the node did not answer"):
+            ask(tmp_path, {}, patience_s=0.1)
+        with pytest.raises(BlockingIOError):
+            while True:
+                waiting = opened.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                waiting.connect(str(tmp_path / SOCKET))
+        with pytest.raises(SystemFailed, match=r"^the node takes no commands now"):
+            ask(tmp_path, {}, patience_s=PATIENCE_S)
 
 
 def test_after_the_end_of_the_node_there_is_no_answer_and_no_file(tmp_path: Path) -> None:

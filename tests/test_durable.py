@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from node import durable
-from node.durable import GrowingFile, make_folder_durably, new_folder_durably, write_durably
+from node.durable import GrowingFile, make_folder_durably, new_folder_durably, write_durably, write_files_durably
 
 
 def names(folder: Path) -> list[str]:
@@ -18,6 +18,27 @@ def test_chunks_are_written_one_after_the_other_and_nothing_else_is_left(tmp_pat
     write_durably(tmp_path / "a", [b"one ", memoryview(b"two"), b""])
     assert (tmp_path / "a").read_bytes() == b"one two"
     assert names(tmp_path) == ["a"]
+
+
+def test_several_files_are_each_on_the_disk_before_their_names_and_the_folder_after_all(tmp_path, monkeypatch):
+    done = []
+    sync, replace = os.fsync, Path.replace
+    folder = tmp_path / "case"
+
+    def synced(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        done.append("folder" if path == folder else "file" if path.parent == folder else "above")
+        sync(descriptor)
+
+    def renamed(path, target):
+        done.append(target.name)
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_files_durably(folder, {"a": b"1", "b": b"2"})
+    assert [step for step in done if step != "above"] == ["file", "a", "file", "b", "folder"]
+    assert {name: (folder / name).read_bytes() for name in names(folder)} == {"a": b"1", "b": b"2"}
 
 
 def test_missing_folders_are_made(tmp_path):

@@ -20,11 +20,11 @@ from wired import Node
 from node.deliver.build import destination_of
 from node.deliver.encoding import read_parcel
 from node.domain.arrivals import Expectation, ExpectedBy
-from node.enquiry import Enquiry
+from node.enquiry import Enquiry, OverDicom
 from node.errors import ContextsRefused, PeerUnreachable, RequestFailed
 from node.receive.traffic import Ending
 from node.scu.association import Peer
-from node.scu.source import SeriesOfStudy, count_instances, fetch_series
+from node.scu.source import SeriesOfStudy, count_instances
 from node.settings import DicomDestination, NodeSettings, PeerSettings
 
 
@@ -324,7 +324,7 @@ def test_a_peer_that_refuses_the_question_or_does_not_know_it_is_told_apart() ->
 
 def test_a_retrieval_that_knows_no_destination_counts_for_nothing() -> None:
     with Archive(move=[(None, None)]) as archive:
-        assert not fetch_series(archive.peer(), ASKED, "CSPINE")
+        assert not OverDicom.fetch(archive.peer(), ASKED, "CSPINE")
     assert archive.destinations == ["CSPINE"]
     assert archive.identifiers[0].SeriesInstanceUID == "1.2.3"
 

@@ -8,7 +8,7 @@ import pytest
 from keeper import SERIES, Keeper
 
 from node.control import ControlServer, ask
-from node.domain.case import CaseState
+from node.domain.case import CaseState, SegmentationForm, Wanted
 from node.errors import InputError
 from node.journal.overview import events
 from node.operations import Operations
@@ -25,7 +25,11 @@ class Desk:
         self.retried: list[str] = []
         self.purges: list[bool] = []
         self.operations = Operations(
-            keeper.journal, purge=self._purge, on_change=self._changed, on_retry=self.retried.append
+            keeper.journal,
+            {"archive": Wanted(), "labelmaps": Wanted(segmentation=SegmentationForm.LABELMAP)},
+            purge=self._purge,
+            on_change=self._changed,
+            on_retry=self.retried.append,
         )
 
     def _purge(self, dry_run: bool) -> dict[str, int]:
@@ -35,10 +39,10 @@ class Desk:
     def _changed(self) -> None:
         self.changes += 1
 
-    def act(self, action: str, *cases: int | str) -> Any:
+    def act(self, action: str, *cases: int | str, **more: Any) -> Any:
         numbers = [case for case in cases if isinstance(case, int)]
         series = [case for case in cases if isinstance(case, str)]
-        return self.operations.answer({"do": action, "cases": numbers, "series": series})
+        return self.operations.answer({"do": action, "cases": numbers, "series": series, **more})
 
 
 @pytest.fixture
@@ -97,6 +101,32 @@ def test_a_delivered_case_is_reprocessed_as_a_new_revision(desk: Desk) -> None:
     assert desk.act("reprocess", 1) == done(1, "delivered", "delivered")
     desk.keeper.open_case()
     assert desk.keeper.states() == ["delivered", "queued"]
+
+
+def test_a_delivered_case_is_sent_once_more_at_once(desk: Desk) -> None:
+    desk.keeper.delivered()
+    assert desk.act("send", 1, destination="archive") == done(1, "delivered", "sending")
+    assert (desk.retried, desk.changes) == (["archive"], 1)
+    assert len(desk.keeper.journal.deliveries.pending("archive")) == 2
+
+
+def test_a_destination_that_takes_a_form_which_was_not_made_is_told(desk: Desk) -> None:
+    desk.keeper.delivered()
+    said = desk.act("send", 1, destination="labelmaps")["cases"][0]["error"]
+    assert said["code"] == "illegal-transition"
+    assert "it has no seg-labelmap, sr-labelmap for it" in said["message"]
+
+
+def test_who_asked_is_in_the_audit_trail_before_what_was_done(desk: Desk) -> None:
+    case = queued(desk)
+    desk.act("hold", case, by="anna")
+    desk.act("retry", case, by="anna")
+    trail = events(desk.keeper.journal.store, series_uid=SERIES)[-3:]
+    assert [(event["what"], event["detail"]) for event in trail] == [
+        ("operator asked", {"action": "hold", "by": "anna"}),
+        ("case held", {}),
+        ("operator asked", {"action": "retry", "by": "anna"}),
+    ]
 
 
 def test_a_series_means_its_newest_case(desk: Desk) -> None:
@@ -161,6 +191,11 @@ def test_purge_is_handed_on_with_what_it_is_to_do(desk: Desk) -> None:
         {"do": "retry", "series": [7]},
         {"do": "retry", "series": ["../../etc"]},
         {"do": "purge", "dry_run": "no"},
+        {"do": "send", "cases": [1]},
+        {"do": "send", "cases": [1], "destination": "elsewhere"},
+        {"do": "send", "cases": [1], "destination": ["archive"]},
+        {"do": "retry", "cases": [1], "by": 7},
+        {"do": "retry", "cases": [1], "by": "a\nb"},
     ],
 )
 def test_what_is_no_request_is_refused(desk: Desk, request_: dict[str, Any]) -> None:

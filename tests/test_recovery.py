@@ -251,6 +251,16 @@ def test_a_case_with_an_altered_file_is_told_and_its_series_judged_again(keeper:
     assert (told.cases, told.receiving) == (0, 1)
 
 
+def test_the_verdict_is_that_of_the_findings_and_unknown_without_them(keeper: Keeper) -> None:
+    for series, findings in (("1.2.3", '{"quality": {"verdict": "review"}}'), ("1.2.4", '{"quality": {}}')):
+        keeper.receive(1, series=series)
+        keeper.open_case(series=series)
+        (keeper.finish("archive") / "findings.json").write_text(findings)
+    keeper.delivered(series="1.2.5")
+    rebuilt(keeper)
+    assert rows(journal_of(keeper), "case", "id", "verdict") == [(1, "review"), (2, None), (3, None)]
+
+
 def test_of_several_revisions_only_the_newest_is_sent(keeper: Keeper) -> None:
     keeper.delivered()
     keeper.receive(3)

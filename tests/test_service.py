@@ -1,7 +1,10 @@
 """The service's threads over a real listener, with an engine and a destination in memory, from start to SIGTERM."""
 
+import contextlib
+import errno
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -204,6 +207,75 @@ def test_sigterm_does_not_wait_for_an_engine_that_still_loads(wired: Wired) -> N
     wired.run(lambda _port: check(loading.wait(PATIENCE_S)))
 
 
+def test_a_service_whose_duty_hangs_tells_the_watchdog_nothing_more(
+    wired: Wired, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(PATIENCE_S)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "60000")
+    stuck, going_on = wired.engine.gate, threading.Event()
+    stuck.clear()
+    monkeypatch.setattr(Caseflow, "longest_work_s", 0.0)
+
+    def drive(port: int) -> None:
+        assert manager.recv(100) == b"READY=1"
+        assert manager.recv(100) == b"WATCHDOG=1"
+        send(port, write_blocks(tmp_path / "one", name="one"))
+        assert wired.engine.arrived.acquire(timeout=PATIENCE_S)
+        until_silent(manager)
+        stuck.set()
+        assert manager.recv(100) == b"WATCHDOG=1"
+        going_on.set()
+
+    wired.run(drive)
+    assert going_on.is_set()
+    manager.close()
+
+
+class Pulling(contextlib.nullcontext[None]):
+    """Something around the service to which somebody sends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.port = 0
+        self.could_be_sent_to = False
+
+    def halt(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.port)):
+            self.could_be_sent_to = True
+
+
+def test_what_is_sent_to_ends_before_the_listener_does(wired: Wired) -> None:
+    pulling = Pulling()
+    wired.service._around = [pulling]
+
+    def drive(port: int) -> None:
+        pulling.port = port
+
+    wired.run(drive)
+    assert pulling.could_be_sent_to
+
+
+def test_a_worker_that_is_away_ends_neither_the_service_nor_its_end(wired: Wired, tmp_path: Path) -> None:
+    asked = threading.Semaphore(0)
+
+    def away() -> None:
+        asked.release()
+        raise OSError(errno.ENOTCONN, "as the test asks")
+
+    wired.engine.load = away
+
+    def drive(port: int) -> None:
+        assert asked.acquire(timeout=PATIENCE_S)
+        send(port, write_blocks(tmp_path / "one", name="one"))
+        wired.until("queued")
+
+    wired.run(drive)
+    assert wired.states() == ["queued"]
+
+
 def test_a_ring_between_looking_and_waiting_is_not_lost() -> None:
     bell = Bell()
     heard = bell.rings()
@@ -222,6 +294,15 @@ def test_a_ring_wakes_everyone_who_waits() -> None:
     for thread in threads:
         thread.join(PATIENCE_S)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def until_silent(manager: socket.socket) -> None:
+    """Hear the watchdog's messages until none has come for ten of its intervals."""
+    manager.settimeout(0.6)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            manager.recv(100)
+    manager.settimeout(PATIENCE_S)
 
 
 def check(happened: Any) -> None:

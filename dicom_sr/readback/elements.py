@@ -50,6 +50,13 @@ class Item:
             raise InvalidObject(f"{keyword} is no single number")
         return int(struct.unpack(_NUMBERS[len(value)], value)[0])
 
+    def integers(self, keyword: str, count: int) -> tuple[int, ...]:
+        """Return `count` binary numbers of 16 bits (VR US)."""
+        value = self._value(keyword)
+        if len(value) != 2 * count:
+            raise InvalidObject(f"{keyword} does not hold {count} numbers")
+        return struct.unpack(f"<{count}H", value)
+
     def number(self, keyword: str) -> int:
         """Return an integer string (VR IS)."""
         try:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from highdicom.color import CIELabColor
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
@@ -23,7 +24,7 @@ _HALF = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSegment:
-    """A segment as the SEG describes it."""
+    """A segment as the SEG describes it. `color`: sRGB, 0 to 255 each, nearest to its display colour; None without."""
 
     number: int
     label: str
@@ -32,6 +33,7 @@ class ReadSegment:
     algorithm_type: AlgorithmType
     tracking_id: str
     tracking_uid: str
+    color: tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -236,7 +238,17 @@ def _read_segment(item: Item) -> ReadSegment:
         algorithm_type=_algorithm_type(item),
         tracking_id=item.text("TrackingID") if "TrackingID" in item else "",
         tracking_uid=item.text("TrackingUID") if "TrackingUID" in item else "",
+        color=_color(item),
     )
+
+
+def _color(item: Item) -> tuple[int, int, int] | None:
+    """Return Recommended Display CIELab Value (PS3.3 C.10.7.1.1) as sRGB; what sRGB cannot show is clipped."""
+    if "RecommendedDisplayCIELabValue" not in item:
+        return None
+    stored = item.integers("RecommendedDisplayCIELabValue", 3)
+    red, green, blue = CIELabColor.from_dicom_value(stored).to_rgb(clip=True)
+    return int(red), int(green), int(blue)
 
 
 def _algorithm_type(item: Item) -> AlgorithmType:

@@ -23,7 +23,7 @@ _WANTED = """
     InstanceNumber AcquisitionNumber TemporalPositionIdentifier TriggerTime DiffusionBValue
     ImagePositionPatient ImageOrientationPatient PixelSpacing
     SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns
-    BitsAllocated BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept
+    BitsAllocated BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept WindowCenter WindowWidth
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
     PlanePositionSequence PlaneOrientationSequence PixelMeasuresSequence PixelValueTransformationSequence
     FrameContentSequence TemporalPositionIndex FrameAcquisitionNumber FrameAcquisitionDateTime

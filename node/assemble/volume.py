@@ -48,20 +48,10 @@ def build_volume(series: Series) -> Volume:
     Slice index grows along row cosines x column cosines. The slice step is (last position - first) / (n - 1). Raises a
     VolumeRefused, InvalidIdentifier where two objects claim one SOP Instance UID, or what `pixels.decode` raises.
     """
-    frames = series.frames
-    _check_identity(frames)
-    _check_planes(frames)
-    axes = axes_of(frames)
-    if axes is None:
-        raise MixedOrientation("the frames are not parallel")
-    frames = _sorted(frames, axes)
-    _check_one_stack(frames, axes)
-    affine = _affine(frames, axes)
-    voxels = decode(frames)
-    shape = (len(frames), frames[0].rows, frames[0].columns)
+    frames, grid = lay_out(series)
     return Volume(
-        grid=Grid(shape=shape, affine=affine),
-        voxels=voxels,
+        grid=grid,
+        voxels=decode(frames),
         sources=tuple(
             FrameSource(
                 sop_class_uid=frame.sop_class_uid,
@@ -72,6 +62,23 @@ def build_volume(series: Series) -> Volume:
         ),
         acquired_in_3d=series.header.mr_acquisition_type == "3D",
     )
+
+
+def lay_out(series: Series) -> tuple[tuple[Frame, ...], Grid]:
+    """Return the frames in the order of the slices, and the grid they make; no pixel is read.
+
+    Raises VolumeRefused or InvalidIdentifier as `build_volume` does.
+    """
+    frames = series.frames
+    _check_identity(frames)
+    _check_planes(frames)
+    axes = axes_of(frames)
+    if axes is None:
+        raise MixedOrientation("the frames are not parallel")
+    frames = _sorted(frames, axes)
+    _check_one_stack(frames, axes)
+    shape = (len(frames), frames[0].rows, frames[0].columns)
+    return frames, Grid(shape=shape, affine=_affine(frames, axes))
 
 
 def _check_identity(frames: Sequence[Frame]) -> None:

@@ -10,17 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from node.assemble.elements import read_elements
 from node.assemble.headers import Unreadable, gather
+from node.batch.series import content_digest, order_of
 from node.domain.case import Order, Reason
-from node.domain.identifiers import Digest, set_digest
 from node.domain.series import Series
 from node.errors import InputError, NodeError, NotAnImage, NotDicom, unexpected
 from node.output.folder import write_case, write_nifti
 from node.pipeline import Segmenter, run_case
 from node.receive.archive import unpack
-from node.receive.headers import digest_of, read_identity
-from node.select import Accepted, select
+from node.receive.headers import read_identity
 from node.settings import Settings
 
 #: Told the series (number from 1, count) and the stage that begins.
@@ -122,13 +120,13 @@ def _series_of(unreadable: Sequence[Unreadable]) -> dict[str, InputError]:
 
 def _order(series: Series, broken: dict[str, InputError], settings: Settings, options: Options) -> Order | Outcome:
     """Return what is to be made of a series, or why it is not run."""
-    verdict = select(series.header, settings.route)
-    if not isinstance(verdict, Accepted) and not options.all_series:
-        return _outcome(series, reasons=verdict.reasons)
+    orders = {route.name: options.order or settings.order(route) for route in settings.route}
+    order = order_of(series, settings.route, orders, all_series=options.all_series)
+    if not isinstance(order, Order):
+        return _outcome(series, reasons=order)
     if error := broken.get(series.series_instance_uid):
         return _failure(series, error)
-    route = verdict.route if isinstance(verdict, Accepted) else settings.route[0]
-    return options.order or settings.order(route)
+    return order
 
 
 def _segment(
@@ -140,7 +138,7 @@ def _segment(
 ) -> Outcome:
     try:
         progress("model")
-        result = run_case(series, _content_digest(series), segmenter(), order, progress)
+        result = run_case(series, content_digest(series), segmenter(), order, progress)
     except NodeError as error:
         return _failure(series, error)
     except Exception as error:  # noqa: BLE001 - one series that fails does not stop the others
@@ -179,17 +177,6 @@ def _outcome(
         reasons=reasons,
         error=error,
     )
-
-
-def _content_digest(series: Series) -> Digest:
-    paths = {frame.sop_instance_uid: frame.path for frame in series.frames}
-    return set_digest({uid: _digest_of_file(path) for uid, path in paths.items()})
-
-
-def _digest_of_file(path: Path) -> Digest:
-    """Return the digest that the instance would have had, had it come over the network."""
-    data = read_elements(path)
-    return digest_of(data.transfer_syntax_uid, path.read_bytes()[data.offset :])
 
 
 def _write_table(outcomes: Sequence[Outcome], out: Path) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node import bootstrap
 from node.bench import against_official, arithmetic, end_to_end, long_run, results
 from node.bench.engine import elsewhere
 from node.bench.fullsize import write_full_size_bundle
 from node.bench.machine import describe_machine
 from node.bench.subject import Subject, read_volume
+from node.bootstrap.engine import open_bundle
 from node.errors import SettingsError
 from node.segment.bundle import Bundle
 from node.settings import STARTER_BUNDLE, CpuSettings, ModelSettings
@@ -105,4 +105,4 @@ def _subject(options: Options, step: Callable[[str], None]) -> Iterator[tuple[Su
 def _bundle(options: Options, folds: int, scratch: Path) -> Bundle:
     if options.full_size:
         return elsewhere(write_full_size_bundle, scratch / "full_size", folds or 1)
-    return bootstrap.open_bundle(ModelSettings(bundle=options.bundle))
+    return open_bundle(ModelSettings(bundle=options.bundle))

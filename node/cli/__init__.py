@@ -8,30 +8,54 @@ import sys
 import typer
 
 from node import log, show
-from node.cli import bench, cases, commands, journal, model, train
+from node.cli.lazily import group_of
 from node.cli.options import ERRORS
 from node.errors import NodeError, SystemFailed, unexpected
 
-app = typer.Typer(
-    help="A DICOM node that segments the cervical spine in sagittal T2 MR. Research use, not a medical device.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(commands.serve)
-app.command()(commands.segment)
-app.command()(commands.demo)
-app.command()(commands.status)
-app.command()(commands.echo)
-for command in (cases.retry, cases.hold, cases.release, cases.cancel, cases.reprocess, cases.purge):
-    app.command()(command)
-app.add_typer(journal.app, name="journal")
-app.command("check-config")(commands.check_config)
-app.add_typer(model.app, name="model")
-app.add_typer(train.app, name="train")
-app.command()(bench.bench)
-app.command("bench-net")(bench.bench_net)
-app.command()(commands.version)
+#: In the order in which `--help` shows them.
+COMMANDS = {
+    "init": "node.cli.init:init",
+    "serve": "node.cli.serve:serve",
+    "worker": "node.cli.worker:worker",
+    "web": "node.cli.web:app",
+    "segment": "node.cli.segment:segment",
+    "demo": "node.cli.segment:demo",
+    "status": "node.cli.status:status",
+    "echo": "node.cli.checks:echo",
+    "doctor": "node.cli.doctor:doctor",
+    "notify": "node.cli.notify:app",
+    "retry": "node.cli.cases:retry",
+    "hold": "node.cli.cases:hold",
+    "release": "node.cli.cases:release",
+    "cancel": "node.cli.cases:cancel",
+    "reprocess": "node.cli.cases:reprocess",
+    "send": "node.cli.cases:send",
+    "purge": "node.cli.cases:purge",
+    "pull": "node.cli.pull:pull",
+    "journal": "node.cli.journal:app",
+    "backup": "node.cli.backup:backup",
+    "restore": "node.cli.backup:restore",
+    "check-config": "node.cli.checks:check_config",
+    "settings": "node.cli.settings:settings",
+    "model": "node.cli.model:app",
+    "dataset": "node.cli.dataset:app",
+    "batch": "node.cli.batch:app",
+    "evaluate": "node.cli.evaluate:evaluate",
+    "train": "node.cli.train:app",
+    "bench": "node.cli.bench:bench",
+    "bench-net": "node.cli.bench:bench_net",
+    "bench-batch": "node.cli.bench:bench_batch",
+    "bench-web": "node.cli.bench:bench_web",
+    "version": "node.cli.version:version",
+}
+
+app = typer.Typer(cls=group_of(COMMANDS), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _node() -> None:
+    """A DICOM node that segments the cervical spine in sagittal T2 MR. Research use, not a medical device."""
+
 
 #: What the command line parser exits with when it does not understand.
 _USAGE = 2

@@ -1,13 +1,15 @@
 """The command that measures."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from node import show
-from node.cli.options import ERRORS, AsJson
+from node.bootstrap.engine import open_bundle
+from node.cli.options import ERRORS, AsJson, settings_or_defaults
 from node.errors import EngineError, InputError
 from node.settings import STARTER_BUNDLE
 
@@ -83,6 +85,54 @@ def bench_net(
     table = rows(document)
     width = max(len(name) for name, _ in table)
     show.answer(document, "\n".join(f"{name:<{width}}  {value}" for name, value in table), as_json=as_json)
+
+
+def bench_batch(  # noqa: PLR0913, PLR0917 - one parameter an option
+    cases: Annotated[int, typer.Option("--cases", min=4, help="Small series in each run that is timed.")] = 40,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Of each number of workers.")] = 3,
+    workers: Annotated[int, typer.Option("--workers", min=2, help="Against one.")] = os.cpu_count() or 2,
+    memory_cases: Annotated[int, typer.Option("--memory-cases", min=20, help="Of the run whose memory counts.")] = 500,
+    bundle: Annotated[str, typer.Option("--bundle", help="As model.bundle in the settings.")] = STARTER_BUNDLE,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the JSON here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a batch on this machine: several workers against one, overhead, memory (docs/benchmarks.md)."""
+    from node.bench.batch import BatchBench, batch_text, measure_batch  # noqa: PLC0415 - other commands do not need it
+
+    settings = settings_or_defaults(None)
+    with show.steps(ERRORS) as step:
+        document = measure_batch(
+            BatchBench(
+                bundle=open_bundle(settings.model.model_copy(update={"bundle": bundle})),
+                settings=settings,
+                cases=cases,
+                repetitions=repetitions,
+                workers=workers,
+                memory_cases=memory_cases,
+                step=step,
+            )
+        )
+    if out is not None:
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    show.answer(document, batch_text(document), as_json=as_json)
+
+
+def bench_web(
+    cases: Annotated[int, typer.Option("--cases", min=200, help="In the journal.")] = 10_000,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=3, help="Of each address.")] = 50,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the JSON here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast the web page answers over a large journal (docs/benchmarks.md)."""
+    from node.bench.web import measure_web, over_limit, web_text  # noqa: PLC0415 - other commands do not need it
+
+    with show.steps(ERRORS) as step:
+        document = measure_web(cases, repetitions, step)
+    if out is not None:
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    show.answer(document, web_text(document), as_json=as_json)
+    if complaints := over_limit(document):
+        raise typer.Exit(_complained(complaints))
 
 
 def _complained(complaints: list[str]) -> int:

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from node import bootstrap, show
+from node import show
+from node.bootstrap.operator import operations_alone
+from node.bootstrap.state import require_journal
 from node.cli.options import ERRORS, AsJson, Config
 from node.control import ask
 from node.settings import Settings, load_settings
@@ -18,6 +20,8 @@ Series = Annotated[
 
 #: Seconds. A purge of many series takes its time.
 _PATIENCE_S = 600.0
+#: What an action has done that leaves the state of a case as it is.
+_UNMOVED = {"reprocess": "; its series makes a new case", "send": "; its results are sent there too"}
 
 
 def retry(config: Config, cases: Cases = None, series: Series = None, as_json: AsJson = False) -> None:
@@ -45,6 +49,17 @@ def reprocess(config: Config, cases: Cases = None, series: Series = None, as_jso
     _act("reprocess", config, cases, series, as_json=as_json)
 
 
+def send(
+    config: Config,
+    destination: Annotated[str, typer.Option("--destination", "-d", help="Name of a destination in the settings.")],
+    cases: Cases = None,
+    series: Series = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send the results of a case to a destination, once more where it has them."""
+    _act("send", config, cases, series, as_json=as_json, destination=destination)
+
+
 def purge(
     config: Config,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be deleted.")] = False,
@@ -55,19 +70,21 @@ def purge(
     _answer(said, lambda: _purged_text(said["purged"], dry_run=dry_run), as_json=as_json)
 
 
-def _act(action: str, config: Path, cases: list[int] | None, series: list[str] | None, *, as_json: bool) -> None:
+def _act(
+    action: str, config: Path, cases: list[int] | None, series: list[str] | None, *, as_json: bool, **more: str
+) -> None:
     if not (cases or series):
         raise typer.BadParameter("name a CASE, or a --series")
-    said = _asked(load_settings(config), {"do": action, "cases": cases or [], "series": series or []})
-    _answer(said, lambda: "\n".join(map(_case_text, said["cases"])), as_json=as_json)
+    said = _asked(load_settings(config), {"do": action, "cases": cases or [], "series": series or [], **more})
+    _answer(said, lambda: "\n".join(_case_text(action, item) for item in said["cases"]), as_json=as_json)
 
 
 def _asked(settings: Settings, request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the answer of the node that runs, or of its journal where none runs. Raises NodeError."""
-    bootstrap.require_journal(settings)
+    require_journal(settings)
     said = ask(settings.node.state_dir, request, patience_s=_PATIENCE_S)
     if said is None:
-        with bootstrap.operations_alone(settings) as operations:
+        with operations_alone(settings) as operations:
             said = operations.answer(request)
     return said
 
@@ -84,12 +101,12 @@ def _answer(said: Mapping[str, Any], text: Callable[[], str], *, as_json: bool) 
         raise typer.Exit(exit_code)
 
 
-def _case_text(item: Mapping[str, Any]) -> str:
+def _case_text(action: str, item: Mapping[str, Any]) -> str:
     name = f"case {item['case']}" if "case" in item else item["series_uid"]
     if "error" in item:
         return f"{name}: {_error_text(item['error'])}"
     if item["was"] == item["state"]:
-        return f"{name}: {item['state']}; its series makes a new case"
+        return f"{name}: {item['state']}{_UNMOVED.get(action, '')}"
     return f"{name}: {item['was']} -> {item['state']}"
 
 

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from node import bootstrap, show
+from node import show
+from node.bootstrap.state import local_journal, open_journal_for_reading
 from node.cli.options import ERRORS, AsJson, Config
 from node.errors import JournalDamaged
 from node.recovery import check_journal, rebuild_journal
 from node.settings import load_settings
 
-app = typer.Typer(help="Check the journal, or make it anew from the files.", no_args_is_help=True)
+app = typer.Typer(help="Check the journal, or make it anew from the files.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()
@@ -23,7 +24,7 @@ def check(
 ) -> None:
     """Hold the journal against its own seals, and against the files. The node may run meanwhile."""
     settings = load_settings(config)
-    store = bootstrap.open_journal_for_reading(settings)
+    store = open_journal_for_reading(settings)
     try:
         report = check_journal(settings.node.state_dir, store, deep=deep)
     finally:
@@ -43,7 +44,7 @@ def rebuild(config: Config, as_json: AsJson = False) -> None:
     """
     settings = load_settings(config)
     with show.steps(ERRORS) as step:
-        report = rebuild_journal(bootstrap.local_journal(settings), step)
+        report = rebuild_journal(local_journal(settings), step)
     document = asdict(report)
     show.answer(document, _rebuilt_text(document), as_json=as_json)
 

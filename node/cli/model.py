@@ -17,7 +17,7 @@ from node.segment.bundle import STARTER, Bundle, load_bundle
 from node.segment.models.library import Library
 from node.settings import STARTER_BUNDLE, load_settings
 
-app = typer.Typer(help="Trained models: take in, look at, give out.", no_args_is_help=True)
+app = typer.Typer(help="Trained models: take in, look at, give out.", no_args_is_help=True, add_completion=False)
 
 Models = Annotated[Path | None, typer.Option("--models", help="Library folder; else that of the settings.")]
 Which = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name in the library, a bundle folder, or starter.")]

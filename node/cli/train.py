@@ -1,4 +1,4 @@
-"""The command that trains the starter bundle."""
+"""The commands that train: the starter bundle on generated anatomy, and models on the public download."""
 
 import time
 from dataclasses import replace
@@ -9,11 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from node import show
+from node.cli import training
 from node.cli.options import ERRORS, AsJson
 from node.segment.bundle import STARTER
 from node.settings import STARTER_BUNDLE
 
-app = typer.Typer(help="Train models on generated anatomy.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train models: on the CSpineSeg download, or on generated anatomy.", no_args_is_help=True, add_completion=False
+)
+for step in (training.prepare, training.plan, training.run, training.package):
+    app.command()(step)
 
 
 class Preset(StrEnum):
@@ -22,11 +27,6 @@ class Preset(StrEnum):
     CPU_OVERNIGHT = "cpu-overnight"
     GPU = "gpu"
     QUICK = "quick"
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `starter` a word of its own while it is the only one."""
 
 
 @app.command()

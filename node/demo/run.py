@@ -25,13 +25,14 @@ _OPEN_RULES = (
 def run_demo(out: Path, source: Path | None, step: Callable[[str], None], *, all_series: bool) -> DemoOutcome:
     """Run archive, node and sender, wait for the results in the archive, and copy them to `out`.
 
+    A phantom is kept in `out/phantom`, to be sent to an archive of one's own.
     Raises NothingToSegment when the node refuses the series, with its reasons, and DeliveryError when a peer fails.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="cspine-node-") as scratch_name:
         scratch = Path(scratch_name)
         step("preparing the series")
-        files = files_to_send(source, scratch / "source")
+        files = files_to_send(source, scratch / "source" if source else out / "phantom")
         step("starting the archive")
         with running_archive(_emptied(out / "archive")) as archive:
             step("starting the node")

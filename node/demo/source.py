@@ -3,22 +3,20 @@
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from node.assemble.headers import gather
+from node.assemble.nifti import is_nifti, read_nifti
 from node.domain.geometry import Grid, turn
 from node.errors import InputError, NotAnImage, NotDicom, NothingToSegment
 from node.receive.archive import unpack
 from node.train.phantom import generate
 
 _PHANTOM_SEED = 300_011
-_NIFTI = (".nii", ".nii.gz")
 
 
 def files_to_send(source: Path | None, scratch: Path) -> list[Path]:
@@ -31,9 +29,9 @@ def files_to_send(source: Path | None, scratch: Path) -> list[Path]:
         return write_series(phantom.image, phantom.grid, scratch, name="phantom")
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    if source.name.lower().endswith(_NIFTI):
-        voxels, grid = _read_nifti(source)
-        return write_series(voxels, grid, scratch, name=hashlib.sha256(source.read_bytes()).hexdigest())
+    if is_nifti(source):
+        image = read_nifti(source)
+        return write_series(image.voxels, image.grid, scratch, name=hashlib.sha256(source.read_bytes()).hexdigest())
     if source.suffix.lower() == ".zip":
         scratch.mkdir(parents=True, exist_ok=True)
         files = list(unpack(source, scratch))
@@ -102,16 +100,3 @@ def _series_header(name: str) -> Dataset:
     header.MRAcquisitionType, header.RepetitionTime, header.EchoTime, header.EchoTrainLength = "2D", 3500, 100, 15
     header.PositionReferenceIndicator = ""
     return header
-
-
-def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
-    """Read a NIfTI image as voxels on a grid in LPS mm; NIfTI's world is RAS. Raises InputError."""
-    try:
-        image: Any = nib.load(path)
-        voxels = np.asarray(image.dataobj)
-    except (nib.filebasedimages.ImageFileError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable NIfTI image") from error
-    if voxels.ndim != 3:
-        raise InputError(f"{path}: {voxels.ndim} dimensions, a volume has 3")
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
-    return voxels, Grid(shape=voxels.shape, affine=affine)

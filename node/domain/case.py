@@ -54,7 +54,8 @@ TRANSITIONS: Mapping[CaseState, frozenset[CaseState]] = {
     CaseState.SENDING: frozenset(
         {CaseState.DELIVERED, CaseState.UNDELIVERED, CaseState.HELD, CaseState.CANCELLED, CaseState.SUPERSEDED}
     ),
-    CaseState.DELIVERED: frozenset(),
+    #: An operator sends it once more, or to another destination.
+    CaseState.DELIVERED: frozenset({CaseState.SENDING}),
     CaseState.UNDELIVERED: frozenset({CaseState.SENDING, CaseState.CANCELLED, CaseState.SUPERSEDED}),
     CaseState.QUARANTINED: frozenset({CaseState.QUEUED, CaseState.CANCELLED, CaseState.SUPERSEDED}),
     CaseState.CANCELLED: frozenset({CaseState.SUPERSEDED}),

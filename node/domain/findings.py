@@ -10,9 +10,29 @@ from numpy.typing import NDArray
 from node.domain.anatomy import Level, StructureKind
 
 
+class Origin(Enum):
+    """Where the classes of a volume come from."""
+
+    #: The node's own networks answered.
+    NETWORKS = "networks"
+    #: A mask that somebody else's networks made, published as it is.
+    AUTOMATIC_MASK = "automatic mask"
+    #: A mask that people outlined or corrected, published as it is.
+    MANUAL_MASK = "manual mask"
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether every voxel is to stay what it is: a published mask is not the node's to mend."""
+        return self is not Origin.NETWORKS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm:
-    """What produced a result: the software, the bundle and the members that ran."""
+    """What produced a result: the software, the bundle and the members that ran.
+
+    Of a published mask `name` and `version` are the node's, which converted it, and the bundle is the mask: what it is
+    called, the release that it is of, the digest of its voxels. No member ran; the engine is who published it.
+    """
 
     name: str
     version: str
@@ -32,7 +52,7 @@ class Algorithm:
 class Run:
     """How one answer came about. It changes from run to run and goes into no DICOM object."""
 
-    #: "fast" or "reference".
+    #: "fast" or "reference"; "mask" where nothing ran.
     mode: str
     #: Such as "cpu" or "cuda:0 NVIDIA H200".
     device: str
@@ -73,6 +93,7 @@ class Segmentation:
     opinions: Mapping[str, NDArray[np.uint8]]
     algorithm: Algorithm
     run: Run
+    origin: Origin = Origin.NETWORKS
 
 
 class Quantity(Enum):
@@ -221,7 +242,8 @@ class Quality:
 class Findings:
     """All structures of a volume, head to feet.
 
-    `labels`: uint16 `(slices, rows, columns)` on the source grid, 0 = background, else `Structure.label`.
+    `labels`: uint16 `(slices, rows, columns)` on the source grid, 0 = background, else `Structure.label`; of a
+    published mask every voxel of a class is in a structure of its kind, and no other is in any.
     `class_volume_mm3`: sum over the structures of each kind that the model knows. `curvature`: of the whole neck.
     """
 
@@ -234,3 +256,4 @@ class Findings:
     quality: Quality
     algorithm: Algorithm
     run: Run
+    origin: Origin = Origin.NETWORKS

@@ -4,6 +4,7 @@ Every array of voxels is `(slices, rows, columns)`. Every position is LPS in mm,
 x grows to the patient's left, y to the back, z to the head.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,3 +117,21 @@ def turn(voxels: NDArray[np.generic], grid: Grid, orientation: str) -> tuple[NDA
             affine[:3, axis] *= -1
             voxels = np.flip(voxels, axis)
     return np.ascontiguousarray(voxels), Grid(shape=(shape[0], shape[1], shape[2]), affine=affine)
+
+
+def lay_on(voxels: NDArray[np.generic], grid: Grid, onto: Grid) -> NDArray[np.generic] | None:
+    """Return `voxels` in the index order of `onto`, or None where the two grids are not the same voxels.
+
+    Axes are permuted and flipped, nothing is resampled. The grids are the same where every corner of one lies within a
+    quarter of the smallest spacing of the corner of the other that it becomes.
+
+    >>> turned, grid = turn(np.arange(24).reshape(2, 3, 4), Grid(shape=(2, 3, 4), affine=np.eye(4)), "SAR")
+    >>> lay_on(turned, grid, Grid(shape=(2, 3, 4), affine=np.eye(4)))[1, 0, 2]
+    np.int64(14)
+    """
+    turned, found = turn(voxels, grid, onto.orientation())
+    if found.shape != onto.shape:
+        return None
+    corners = np.array(list(itertools.product(*((0, size - 1) for size in onto.shape))))
+    apart = np.linalg.norm(found.to_lps_mm(corners) - onto.to_lps_mm(corners), axis=1).max()
+    return turned if apart <= min(onto.spacing_mm) / 4 else None

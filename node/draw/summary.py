@@ -88,10 +88,11 @@ def summary(findings: Findings) -> Image.Image:
 def draw_band(draw: ImageDraw.ImageDraw, width: int, findings: Findings) -> None:
     """Write what every picture says: that it is for research, who made it, and whether it can be used."""
     algorithm = findings.algorithm
-    word, fill = _VERDICTS[findings.quality.verdict]
+    verdict, fill = _VERDICTS[findings.quality.verdict]
     draw.text((16, 12), "RESEARCH USE - NOT FOR DIAGNOSIS", font=font(28), fill=_WARNING)
-    draw.text((width - 16, 12), word, font=font(28), fill=fill, anchor="ra")
-    made = f"{algorithm.name} {algorithm.version}, model {algorithm.bundle_name} {algorithm.bundle_version}"
+    draw.text((width - 16, 12), verdict, font=font(28), fill=fill, anchor="ra")
+    what = "measured" if findings.origin.is_mask else "model"
+    made = f"{algorithm.name} {algorithm.version}, {what} {algorithm.bundle_name} {algorithm.bundle_version}"
     draw.text((16, 50), _plain(textwrap.shorten(made, 90)), font=font(20), fill=_GREY)
 
 

@@ -7,9 +7,11 @@ fractions   how probable each voxel of a segment is
 content     what the report says
 concepts    the node's words as coded concepts
 proof       written bytes against findings
+reading     a SEG read back onto its slices, for who looks at both
 """
 
 from node.encode.encoding import Case, encode
+from node.encode.reading import LabelsShown, SegmentShown, read_labels
 from node.encode.segments import segment_numbers
 
-__all__ = ["Case", "encode", "segment_numbers"]
+__all__ = ["Case", "LabelsShown", "SegmentShown", "encode", "read_labels", "segment_numbers"]

@@ -88,7 +88,7 @@ def _total(
         finding=property_type(kind, None),
         finding_sites=sites(None),
         method=concept.method,
-        algorithm=algorithm_identity(findings.algorithm),
+        algorithm=algorithm_identity(findings),
         measurements=(total,),
     )
 
@@ -111,7 +111,7 @@ def _pair(
         finding=codes.VERTEBRAL_BODY,
         finding_sites=places,
         method=method,
-        algorithm=algorithm_identity(findings.algorithm),
+        algorithm=algorithm_identity(findings),
         measurements=measurements,
     )
 
@@ -126,7 +126,7 @@ def _curvature(
         finding=codes.CERVICAL_SPINE,
         finding_sites=sites(None),
         method=method,
-        algorithm=algorithm_identity(findings.algorithm),
+        algorithm=algorithm_identity(findings),
         measurements=measurements,
     )
 

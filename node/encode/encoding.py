@@ -1,7 +1,8 @@
 """The order of things: source, segments, report, objects, proof."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydicom.dataset import Dataset
@@ -17,7 +18,7 @@ from node.encode.content import content_of
 from node.encode.fractions import fractions
 from node.encode.objects import DEFAULT, Needed, needed_of
 from node.encode.proof import Claim, prove_key_image, prove_report, prove_segmentation
-from node.encode.segments import algorithm_identity, divide, label_map, spec
+from node.encode.segments import algorithm_identity, algorithm_type, divide, label_map, spec
 from node.errors import EncodingError, unexpected
 
 #: A date for a series that carries none: nothing of the present moment enters a result.
@@ -80,7 +81,7 @@ def _set_up(case: Case, key: ResultKey, order: Order) -> _Bench:
     rejected = case.findings.quality.verdict is Verdict.REJECT
     needed = needed_of(order, found=bool(parts), rejected=rejected)
     labels = label_map(case.findings, parts)
-    specs = tuple(spec(part, case.findings.algorithm, identity) for part in parts)
+    specs = tuple(spec(part, case.findings, identity) for part in parts)
     fractional = any(one.segmentation is SegmentationForm.FRACTIONAL for one in needed)
     claim = Claim(
         source=dicom_sr.SourceSeries.from_files(sorted({frame.path for frame in case.series.frames}), slices),
@@ -142,7 +143,8 @@ def _report(bench: _Bench, needed: Needed, segmentation: Dataset | None) -> Data
 
 
 def _key_images(bench: _Bench, needed: Needed) -> Iterable[tuple[dicom_sr.KeyImage, Dataset]]:
-    slices = bench.claim.source.slices
+    slices, findings = bench.claim.source.slices, bench.case.findings
+    named = algorithm_identity(findings)
     pictures = [
         dicom_sr.KeyImage(pixels=picture.pixels, sources=tuple(slices[index] for index in picture.slices))
         for picture in bench.case.pictures
@@ -151,28 +153,40 @@ def _key_images(bench: _Bench, needed: Needed) -> Iterable[tuple[dicom_sr.KeyIma
         source=bench.claim.source,
         pictures=pictures,
         instance=_instance(bench, needed),
-        algorithms=[algorithm_identity(bench.case.findings.algorithm)],
+        algorithms=[named] if named is not None else [],
+        algorithm_type=algorithm_type(findings),
     )
     return zip(pictures, datasets, strict=True)
 
 
 def _instance(bench: _Bench, needed: Needed) -> dicom_sr.ResultInstance:
     """Return how an object is named: its UIDs follow from what determined its content."""
-    algorithm = bench.case.findings.algorithm
+    findings = bench.case.findings
+    mask = findings.algorithm.bundle_name if findings.origin.is_mask else None
     purpose = (needed.stem, bench.segments_of.value)
     return dicom_sr.ResultInstance(
         series_instance_uid=bench.identity.uid(*purpose, "series"),
         sop_instance_uid=bench.identity.uid(*purpose, "instance"),
         series_number=needed.series_number,
-        series_description=needed.description,
+        series_description=needed.description if mask is None else needed.description_of_mask(mask),
         content_datetime=bench.claim.source.acquired_at or _NO_DATE,
-        equipment=dicom_sr.Equipment(
-            manufacturer=MANUFACTURER,
-            model_name=MODEL_NAME,
-            software_version=algorithm.version,
-            device_serial_number=algorithm.bundle_digest[:16],
-            device_uid=bench.identity.device_uid(),
-        ),
+        equipment=_equipment(findings, bench.identity),
+    )
+
+
+def _equipment(findings: Findings, identity: dicom_sr.ResultIdentity) -> dicom_sr.Equipment:
+    """Return the node as a device: one with each model, and one that converts all masks of a release."""
+    algorithm = findings.algorithm
+    digest = algorithm.bundle_digest
+    if findings.origin.is_mask:
+        digest = hashlib.sha256(f"{algorithm.bundle_name} {algorithm.bundle_version}".encode()).hexdigest()
+        identity = replace(identity, bundle_digest=digest)
+    return dicom_sr.Equipment(
+        manufacturer=MANUFACTURER,
+        model_name=MODEL_NAME,
+        software_version=algorithm.version,
+        device_serial_number=digest[:16],
+        device_uid=identity.device_uid(),
     )
 
 

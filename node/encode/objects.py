@@ -38,6 +38,13 @@ _DESCRIPTIONS: Mapping[ObjectKind, str] = {
     ObjectKind.REPORT: "RESEARCH USE Cervical spine report",
     ObjectKind.KEY_IMAGE: "RESEARCH USE Cervical spine key images",
 }
+#: What stands behind the name of a published mask instead.
+_OF_A_MASK: Mapping[ObjectKind, str] = {
+    ObjectKind.SEGMENTATION: "",
+    ObjectKind.REPORT: ", report",
+    ObjectKind.KEY_IMAGE: ", key images",
+}
+_LONG_STRING = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +78,20 @@ class Needed:
         return _FIRST_SERIES_NUMBER + _STEMS.index(self.stem)
 
     @property
+    def _told_forms(self) -> str:
+        forms = self._forms.removeprefix("-").replace("-", ", ")
+        return f" ({forms})" if forms else ""
+
+    @property
     def description(self) -> str:
         """Series Description (0008,103E)."""
-        added = self._forms.removeprefix("-").replace("-", ", ")
-        return _DESCRIPTIONS[self.kind] + (f" ({added})" if added else "")
+        return _DESCRIPTIONS[self.kind] + self._told_forms
+
+    def description_of_mask(self, name: str) -> str:
+        """Return the Series Description where a published mask is converted: its name; forms where there is room."""
+        described = f"RESEARCH USE {name}{_OF_A_MASK[self.kind]}"
+        whole = described + self._told_forms
+        return whole if len(whole) <= _LONG_STRING else described
 
 
 def needed_of(order: Order, *, found: bool, rejected: bool) -> tuple[Needed, ...]:

@@ -107,15 +107,17 @@ def _covered(fractions: NDArray[np.uint8], claim: Claim) -> LabelMap:
 
 
 def _prove_segments(read: Sequence[dicom_sr.ReadSegment], specs: Sequence[dicom_sr.SegmentSpec]) -> None:
-    """Compare number, name, codes and tracking of each segment."""
-    written = [
-        (one.number, one.label, one.property_type, one.anatomic_regions, one.tracking_id, one.tracking_uid)
-        for one in read
-    ]
-    wanted = [
-        (one.number, one.label, one.property_type, one.anatomic_regions, one.tracking_id, one.tracking_uid)
-        for one in specs
-    ]
+    """Compare number, name, codes, origin and tracking of each segment."""
+    written, wanted = (
+        [
+            (
+                *(one.number, one.label, one.property_type, one.anatomic_regions),
+                *(one.algorithm_type, one.tracking_id, one.tracking_uid),
+            )
+            for one in described
+        ]
+        for described in (read, specs)
+    )
     if written != wanted:
         raise EncodingError("the SEG does not describe the segments that were found")
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import dicom_sr
 from node.domain.anatomy import Level, StructureKind, colour
 from node.domain.case import SegmentsOf
-from node.domain.findings import Algorithm, Findings, Structure
+from node.domain.findings import Findings, Origin, Structure
 from node.encode.concepts import property_type, sites
 from node.errors import EncodingError
 
@@ -131,7 +131,7 @@ def label_map(findings: Findings, parts: Sequence[Part]) -> LabelMap:
     return labels
 
 
-def spec(part: Part, algorithm: Algorithm, identity: dicom_sr.ResultIdentity) -> dicom_sr.SegmentSpec:
+def spec(part: Part, findings: Findings, identity: dicom_sr.ResultIdentity) -> dicom_sr.SegmentSpec:
     """Return the segment as the library writes it. Its tracking UID is the same in every form of SEG and SR."""
     return dicom_sr.SegmentSpec(
         number=part.number,
@@ -140,7 +140,8 @@ def spec(part: Part, algorithm: Algorithm, identity: dicom_sr.ResultIdentity) ->
         color=dicom_sr.CIELab.from_srgb(*colour(part.kind, part.level)),
         tracking_id=part.name,
         tracking_uid=tracking_uid(identity, part.kind, part.key),
-        algorithm=algorithm_identity(algorithm),
+        algorithm=algorithm_identity(findings),
+        algorithm_type=algorithm_type(findings),
         anatomic_regions=sites(part.level),
     )
 
@@ -150,6 +151,16 @@ def tracking_uid(identity: dicom_sr.ResultIdentity, kind: StructureKind, key: st
     return identity.uid("tracking", kind.value, key)
 
 
-def algorithm_identity(algorithm: Algorithm) -> dicom_sr.AlgorithmIdentity:
-    """Return the model that answered, as PS3.3 10.16 names it."""
-    return dicom_sr.AlgorithmIdentity(name=algorithm.bundle_name, version=algorithm.bundle_version)
+def algorithm_identity(findings: Findings) -> dicom_sr.AlgorithmIdentity | None:
+    """Return the model that answered, as PS3.3 10.16 names it; None where people did."""
+    algorithm = findings.algorithm
+    if findings.origin is Origin.MANUAL_MASK:
+        return None
+    source = algorithm.engine if findings.origin is Origin.AUTOMATIC_MASK else None
+    return dicom_sr.AlgorithmIdentity(name=algorithm.bundle_name, version=algorithm.bundle_version, source=source)
+
+
+def algorithm_type(findings: Findings) -> dicom_sr.AlgorithmType:
+    """Return how the outlines came about: Segment Algorithm Type (PS3.3 C.8.20.4)."""
+    manual = findings.origin is Origin.MANUAL_MASK
+    return dicom_sr.AlgorithmType.MANUAL if manual else dicom_sr.AlgorithmType.AUTOMATIC

@@ -13,6 +13,8 @@ the same work may succeed later, `exit_code` is what a command returns (the numb
     |   +-- UndecodablePixels         the header is fine, the pixel data is not
     |   +-- InvalidIdentifier         a UID or AE title that the standard does not allow
     |   +-- UnsafeArchive             a zip that would unpack outside its folder or grow beyond its cap
+    |   +-- NiftiRefused              no NIfTI image with three dimensions and a place in the patient
+    |   +-- GridMismatch              two images that belong together do not lie on the same voxels
     |   +-- NothingToSegment          no series among the input, or every series was refused
     |   +-- VolumeRefused             the frames do not make one regular grid
     |       +-- MissingGeometry       a frame without position, orientation or spacing
@@ -33,7 +35,9 @@ the same work may succeed later, `exit_code` is what a command returns (the numb
     |   +-- EngineTimeout             the case took longer than its limit; the process was killed
     |   +-- SelfTestFailed            at start the fast engine differed from the official functions
     +-- EncodingError                 SEG or SR could not be built
+    +-- TrainingFailed                a command of nnU-Net ended with an error
     +-- SystemFailed                  the machine failed, not the data
+    +-- BatchInterrupted              a batch cannot go on now; the same command goes on later
     +-- Unexpected                    nobody foresaw this; the message names type and place only
     +-- JournalError                  the record of all work cannot be read or written
     |   +-- IllegalTransition         a state may not follow another
@@ -89,15 +93,18 @@ from node.errors.model import (
     ImageRefused,
     ModelRefused,
     SelfTestFailed,
+    TrainingFailed,
 )
 from node.errors.received import (
     DuplicatePosition,
+    GridMismatch,
     InputError,
     InvalidIdentifier,
     MissingGeometry,
     MixedOrientation,
     MixedSize,
     MixedSpacing,
+    NiftiRefused,
     NotAnImage,
     NotDicom,
     NothingToSegment,
@@ -112,6 +119,7 @@ from node.errors.received import (
     VolumeRefused,
 )
 from node.errors.root import (
+    BatchInterrupted,
     NodeError,
     SettingsError,
     SystemFailed,
@@ -122,6 +130,7 @@ from node.errors.root import (
 __all__ = [
     "AssociationRefused",
     "AttemptsSpent",
+    "BatchInterrupted",
     "BundleError",
     "BundleTampered",
     "CannotUnderstand",
@@ -133,6 +142,7 @@ __all__ = [
     "EngineDied",
     "EngineError",
     "EngineTimeout",
+    "GridMismatch",
     "IllegalTransition",
     "ImageRefused",
     "InputError",
@@ -144,6 +154,7 @@ __all__ = [
     "MixedSize",
     "MixedSpacing",
     "ModelRefused",
+    "NiftiRefused",
     "NodeAlreadyRunning",
     "NodeError",
     "NotAnImage",
@@ -162,6 +173,7 @@ __all__ = [
     "StoreRefused",
     "SystemFailed",
     "TooFewSlices",
+    "TrainingFailed",
     "TruncatedFile",
     "TwoAcquisitions",
     "UndecodablePixels",

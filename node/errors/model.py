@@ -59,3 +59,10 @@ class EncodingError(NodeError):
     """SEG or SR could not be built from these findings."""
 
     code = "encoding-error"
+
+
+class TrainingFailed(NodeError):
+    """A command of nnU-Net ended with an error; the message quotes its last lines."""
+
+    code = "training-failed"
+    retryable = True

@@ -52,6 +52,18 @@ class UnsafeArchive(InputError):
     code = "unsafe-archive"
 
 
+class NiftiRefused(InputError):
+    """No NIfTI image of three dimensions with a place in the patient, or one that is too large."""
+
+    code = "nifti-refused"
+
+
+class GridMismatch(InputError):
+    """Two images that belong together, such as a mask and its series, do not lie on the same voxels."""
+
+    code = "grid-mismatch"
+
+
 class NothingToSegment(InputError):
     """No series among the input, or every series was refused."""
 

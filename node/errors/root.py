@@ -28,6 +28,14 @@ class SystemFailed(NodeError):
     exit_code = 74
 
 
+class BatchInterrupted(NodeError):
+    """A batch cannot go on now; the same command goes on later from what is done."""
+
+    code = "batch-interrupted"
+    retryable = True
+    exit_code = 75
+
+
 class Unexpected(NodeError):
     """Nobody foresaw this. Made by `unexpected`, since the message of a foreign error may quote a patient."""
 

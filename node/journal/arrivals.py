@@ -156,13 +156,6 @@ class ArrivalJournal:
             for row in newest.values()
         )
 
-    def is_known_result(self, sop_instance_uid: str) -> bool:
-        """Return whether the node itself made the object of this UID."""
-        table = schema.result
-        with self._store.reading() as connection:
-            found = connection.execute(select(table.c.id).where(table.c.sop_instance_uid == sop_instance_uid)).first()
-        return found is not None
-
     def _write(self, take: Callable[[], Sequence[Stored]]) -> list[Outcome]:
         return self._store.run(lambda connection: self._batch.write(connection, take()))
 

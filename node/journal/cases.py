@@ -1,20 +1,22 @@
 """Cases in the journal: opened when a series closes, claimed by a worker, ended with results or a reason."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
-from node.domain.case import TRANSITIONS, CaseState, DeliveryState, Reason, ResultObject
+from node.domain.case import TRANSITIONS, CaseState, Reason, ResultObject
+from node.domain.findings import Verdict
 from node.domain.identifiers import Digest
 from node.journal import schema
 from node.journal.arrivals import OpenSeries
 from node.journal.moves import cancel_deliveries, move_case
+from node.journal.objects import insert_objects
 from node.journal.operators import OperatorSteps
 from node.journal.seals import insert_sealed, read_sealed, verified
 
-__all__ = ["CaseJournal", "Claim", "NewCase", "move_case"]
+__all__ = ["Account", "CaseJournal", "Claim", "NewCase", "move_case"]
 
 #: How long a claim is held without being renewed, where the worker does not say.
 _LEASE_S = 600.0
@@ -51,6 +53,22 @@ class Claim:
     created_at: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a worker tells of a claim that came to results."""
+
+    #: What speaks against using the results, or why they go nowhere.
+    reasons: Sequence[Reason] = ()
+    verdict: Verdict | None = None
+    #: Seconds by stage.
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+    #: From the claim to here.
+    seconds: float | None = None
+
+
+_NO_ACCOUNT = Account()
+
+
 class CaseJournal(OperatorSteps):
     """Cases, as rows."""
 
@@ -72,13 +90,13 @@ class CaseJournal(OperatorSteps):
         """Let the leases of `owner` run for `lease_s` from now; return which of the cases it still holds."""
         return self._store.run(self._renew, owner, case_ids, lease_s)
 
-    def finish(self, claim: Claim, objects: Sequence[ResultObject], reasons: Sequence[Reason] = ()) -> bool:
+    def finish(self, claim: Claim, objects: Sequence[ResultObject], account: Account = _NO_ACCOUNT) -> bool:
         """Record the results of a claim and queue their deliveries; False when the claim is no longer valid.
 
-        `reasons`: what speaks against using the results, or why they go nowhere. With nothing to deliver the case ends
-        here, as delivered: no destination is owed anything. Its objects stay in the state folder.
+        With nothing to deliver the case ends here, as delivered: no destination is owed anything. Its objects stay in
+        the state folder.
         """
-        return self._store.run(self._finish, claim, objects, reasons)
+        return self._store.run(self._finish, claim, objects, account)
 
     def fail(self, claim: Claim, reason: Reason, *, retry: bool) -> CaseState | None:
         """Record the failure of a claim and return the new state; None when the claim is no longer valid."""
@@ -140,6 +158,7 @@ class CaseJournal(OperatorSteps):
             "route": new.route,
             "state": new.state.value,
             "reasons": [asdict(reason) for reason in new.reasons],
+            "verdict": None,
             "attempts": 0,
             "claims": 0,
             "purged": False,
@@ -211,14 +230,20 @@ class CaseJournal(OperatorSteps):
         )
         return frozenset(renewed.scalars())
 
-    def _finish(
-        self, connection: Connection, claim: Claim, objects: Sequence[ResultObject], reasons: Sequence[Reason]
-    ) -> bool:
+    def _finish(self, connection: Connection, claim: Claim, objects: Sequence[ResultObject], account: Account) -> bool:
         if not self._is_held(connection, claim):
             return False
         insert_objects(connection, claim.case_id, objects, self._store.now())
-        told = [asdict(reason) for reason in reasons]
-        move_case(self._store, connection, claim.case_id, CaseState.SENDING, reasons=told)
+        verdict = account.verdict.value if account.verdict else None
+        move_case(
+            self._store,
+            connection,
+            claim.case_id,
+            CaseState.SENDING,
+            told={"verdict": verdict, "timings_s": dict(account.timings_s), "seconds": account.seconds},
+            reasons=[asdict(reason) for reason in account.reasons],
+            verdict=verdict,
+        )
         if not any(made.destinations for made in objects):
             move_case(self._store, connection, claim.case_id, CaseState.DELIVERED)
         return True
@@ -262,30 +287,3 @@ class CaseJournal(OperatorSteps):
         }
         rows = read_sealed(connection, schema.case, schema.case.c.id == claim.case_id)
         return bool(rows) and all(rows[0][name] == value for name, value in held.items())
-
-
-def insert_objects(connection: Connection, case_id: int, objects: Sequence[ResultObject], now: str) -> None:
-    """Insert the objects of a case, and a delivery for each destination of each."""
-    for made in objects:
-        values = {
-            "case_id": case_id,
-            "kind": made.kind.value,
-            "sop_class_uid": made.sop_class_uid,
-            "sop_instance_uid": made.sop_instance_uid,
-            "path": str(made.path),
-            "digest": made.digest,
-        }
-        object_id = insert_sealed(connection, schema.result, values)
-        for destination in made.destinations:
-            insert_sealed(connection, schema.delivery, _pending_delivery(object_id, destination, now))
-
-
-def _pending_delivery(object_id: int, destination: str, now: str) -> dict[str, Any]:
-    """Return the row of a delivery that nobody has tried yet."""
-    return {
-        "object_id": object_id,
-        "destination": destination,
-        "state": DeliveryState.PENDING.value,
-        "attempts": 0,
-        "updated_at": now,
-    }

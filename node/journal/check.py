@@ -34,6 +34,15 @@ def check(store: Store) -> tuple[Damage, ...]:
     return tuple(found)
 
 
+def first_damage(store: Store) -> str | None:
+    """Return what SQLite finds first when it looks at the pages only; None for a sound file, and for PostgreSQL."""
+    if store.path is None:
+        return None
+    with store.reading() as connection:
+        first = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    return None if first == "ok" else str(first)
+
+
 def _of_file(store: Store) -> Iterator[Damage]:
     """Tell what SQLite itself finds: pages, indexes, and references that lead nowhere."""
     try:

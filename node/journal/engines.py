@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 
 from node.errors import JournalDamaged, JournalError, SettingsError
 from node.log import get_logger
@@ -19,6 +19,10 @@ from node.log import get_logger
 _WAIT_S = 30
 #: Connections kept open and opened on demand: more than threads of a listener at its limits.
 _POOL = {"pool_size": 16, "max_overflow": 48, "pool_timeout": _WAIT_S}
+
+#: A server that does not answer: seconds until a connection is given up, milliseconds until one that is open is
+#: (libpq, 34.1.2). What the URL says goes before.
+_PATIENCE = {"connect_timeout": 10, "tcp_user_timeout": 60_000}
 
 #: Result codes of SQLite (sqlite.org/rescode.html).
 _DAMAGE = {11: "SQLITE_CORRUPT", 26: "SQLITE_NOTADB"}
@@ -53,7 +57,32 @@ def sqlite_engine(path: Path, *, read_only: bool, writes: bool) -> Engine:
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", lambda connection: _begin(connection, begin))
+    if read_only:
+        _follow(engine, path)
     return engine
+
+
+def _follow(engine: Engine, path: Path) -> None:
+    """Let no connection outlive its file: whoever only reads holds no lock, so a journal may be put in its place."""
+
+    def note(_dialect: Any, record: Any, _arguments: Any, _options: Any) -> None:
+        record.info["file"] = _file(path)  # before it is opened: one that is replaced meanwhile is opened once more
+
+    def check(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info["file"] != _file(path):
+            raise DisconnectionError("another journal has taken the place of this one")  # the pool connects anew
+
+    event.listen(engine, "do_connect", note)
+    event.listen(engine, "checkout", check)
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def postgresql_engine(url: str, *, read_only: bool) -> Engine:
@@ -64,7 +93,8 @@ def postgresql_engine(url: str, *, read_only: bool) -> Engine:
         parsed = make_url(url).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError) as error:
         raise SettingsError("journal.url: not a URL of a PostgreSQL database") from error
-    engine = create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True, **_POOL)
+    patience = {name: value for name, value in _PATIENCE.items() if name not in parsed.query}
+    engine = create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True, connect_args=patience, **_POOL)
 
     def prepare(connection: Any, _record: Any) -> None:
         connection.autocommit = True

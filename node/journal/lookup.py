@@ -1,4 +1,4 @@
-"""Short questions about one case."""
+"""Short questions about one case, and who asked for something."""
 
 from sqlalchemy import func, select
 
@@ -36,3 +36,10 @@ def destinations_of(store: Store, case_id: int) -> tuple[str, ...]:
     )
     with store.reading() as connection:
         return tuple(connection.execute(statement).scalars())
+
+
+def record_request(store: Store, case_id: int, action: str, by: str) -> None:
+    """Record who asks for an action on a case, before it is tried. Raises JournalError."""
+    with store.transaction() as connection:
+        series_uid = connection.execute(select(schema.case.c.series_uid).where(schema.case.c.id == case_id)).scalar()
+        store.record(connection, "operator asked", series_uid=series_uid, case_id=case_id, action=action, by=by)

@@ -4,6 +4,7 @@ Rows are locked in one order everywhere: series, case, delivery.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -19,6 +20,8 @@ _BACK = {
     DeliveryState.PENDING.value: "delivery failed",
     DeliveryState.SENT.value: "delivery unconfirmed",
     DeliveryState.REFUSED.value: "delivery retried",
+    DeliveryState.DELIVERED.value: "delivery repeated",
+    DeliveryState.CANCELLED.value: "delivery repeated",
 }
 
 
@@ -31,9 +34,18 @@ def read_case(connection: Connection, case_id: int) -> Mapping[str, Any]:
 
 
 def move_case(
-    store: Store, connection: Connection, case_id: int, state: CaseState, **changes: Any
+    store: Store,
+    connection: Connection,
+    case_id: int,
+    state: CaseState,
+    *,
+    told: Mapping[str, Any] = MappingProxyType({}),
+    **changes: Any,
 ) -> Mapping[str, Any]:
-    """Move a case to `state` and return its row as it is then. Raises UnknownCase, IllegalTransition."""
+    """Move a case to `state` and return its row as it is then; `told`: what else the event says of it.
+
+    Raises UnknownCase, IllegalTransition.
+    """
     row = read_case(connection, case_id)
     if state not in TRANSITIONS[CaseState(row["state"])]:
         raise IllegalTransition(f"case {case_id} cannot go from {row['state']} to {state.value}")
@@ -42,7 +54,7 @@ def move_case(
     changes |= {"state": state.value, "updated_at": store.now()}
     change_sealed(connection, schema.case, row, **changes)
     reasons = {"reasons": changes["reasons"]} if "reasons" in changes else {}
-    store.record(connection, f"case {state.value}", series_uid=row["series_uid"], case_id=case_id, **reasons)
+    store.record(connection, f"case {state.value}", series_uid=row["series_uid"], case_id=case_id, **reasons, **told)
     return {**row, **changes}
 
 

@@ -1,19 +1,40 @@
-"""What an operator does to a case: retry, hold, release, cancel, reprocess."""
+"""What an operator does to a case: retry, hold, release, cancel, reprocess, send."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from node.domain.case import CaseState, DeliveryState
+from node.domain.case import UNSETTLED, CaseState, DeliveryState, ObjectKind
+from node.domain.findings import Verdict
 from node.errors import IllegalTransition, UnknownCase
 from node.journal import schema
 from node.journal.arrivals import reopen_series
 from node.journal.moves import cancel_deliveries, deliveries_of, move_case, move_delivery, read_case, settle_case
+from node.journal.objects import pending_delivery
+from node.journal.seals import insert_sealed, read_sealed
 from node.journal.store import Store
 
 #: States in which a case is not done with: to reprocess its series would do the work twice.
 _UNDER_WAY = frozenset({CaseState.QUEUED, CaseState.RUNNING, CaseState.HELD})
+
+
+#: States in which results may be sent to one destination more.
+_SENDABLE = frozenset({CaseState.SENDING, CaseState.DELIVERED, CaseState.UNDELIVERED, CaseState.HELD})
+#: What sending once more begins with anew.
+_AGAIN: Mapping[str, Any] = {"attempts": 0, "code": None, "text": None, "sent_at": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forms:
+    """The results that one destination takes, by the names of their files: "seg", "sr-enhanced", "key" of key-1.dcm."""
+
+    #: Of a result that can be used.
+    usable: frozenset[str]
+    #: Of one that cannot, or in which nothing was found.
+    rejected: frozenset[str]
 
 
 class OperatorSteps:
@@ -48,6 +69,13 @@ class OperatorSteps:
         """
         return self._store.run(self._reprocess, case_id)
 
+    def send(self, case_id: int, destination: str, forms: Forms) -> CaseState:
+        """Send the results of a case to a destination, once more where it has them; those on their way go on.
+
+        Only what `forms` names: of a result that is not to be used its report at most. A held case stays held.
+        """
+        return self._store.run(self._send, case_id, destination, forms)
+
     def _moved(
         self,
         connection: Connection,
@@ -74,8 +102,7 @@ class OperatorSteps:
         case = move_case(self._store, connection, case_id, CaseState.SENDING)
         for row in deliveries_of(connection, case_id):
             if row["state"] == DeliveryState.REFUSED.value:
-                again = {"attempts": 0, "code": None, "text": None, "sent_at": None}
-                move_delivery(self._store, connection, case, row, DeliveryState.PENDING, **again)
+                move_delivery(self._store, connection, case, row, DeliveryState.PENDING, **_AGAIN)
         return CaseState.SENDING
 
     def _release_held(self, connection: Connection, case_id: int) -> CaseState:
@@ -106,9 +133,55 @@ class OperatorSteps:
             f"it is {state.value}": state in _UNDER_WAY,
             "what was received has been purged": row["purged"],
         }
-        for obstacle, stands in obstacles.items():
-            if stands:
-                raise IllegalTransition(f"case {case_id} cannot be reprocessed: {obstacle}")
+        _refuse(case_id, "reprocessed", obstacles)
         self._store.record(connection, "reprocess asked", series_uid=series_uid, case_id=case_id)
         reopen_series(connection, self._store, series_uid)
         return state
+
+    def _send(self, connection: Connection, case_id: int, destination: str, forms: Forms) -> CaseState:
+        case = read_case(connection, case_id)
+        state = CaseState(case["state"])
+        made = read_sealed(connection, schema.result, schema.result.c.case_id == case_id)
+        verdict = case["verdict"]
+        obstacles = {
+            f"it is {state.value}": state not in _SENDABLE,
+            "it has no results": not made,
+            "its results have been purged": case["purged"],
+            "nobody knows any more whether its results can be used; reprocess tells": verdict is None,
+        }
+        _refuse(case_id, f"sent to {destination}", obstacles)
+        found = any(row["kind"] == ObjectKind.SEGMENTATION.value for row in made)
+        wanted = forms.usable if found and verdict != Verdict.REJECT.value else forms.rejected
+        chosen = [row for row in made if _stem(row["path"]) in wanted]
+        lacking = sorted(wanted - {_stem(row["path"]) for row in chosen})
+        forms_lack = f"it has no {', '.join(lacking)} for it; a route to this destination makes that, and reprocess"
+        _refuse(case_id, f"sent to {destination}", {forms_lack: bool(lacking)})
+        self._store.record(
+            connection, "send asked", series_uid=case["series_uid"], case_id=case_id, destination=destination
+        )
+        if state in {CaseState.DELIVERED, CaseState.UNDELIVERED}:
+            case = move_case(self._store, connection, case_id, CaseState.SENDING)
+        known = {
+            row["object_id"]: row for row in deliveries_of(connection, case_id) if row["destination"] == destination
+        }
+        for row in chosen:
+            way = known.get(row["id"])
+            if way is None:
+                values = pending_delivery(row["id"], destination, self._store.now())
+                insert_sealed(connection, schema.delivery, values)
+            elif DeliveryState(way["state"]) not in UNSETTLED:
+                move_delivery(self._store, connection, case, way, DeliveryState.PENDING, **_AGAIN)
+        return CaseState(case["state"])
+
+
+def _refuse(case_id: int, what: str, obstacles: Mapping[str, bool]) -> None:
+    """Raise IllegalTransition for the first obstacle that stands."""
+    for obstacle, stands in obstacles.items():
+        if stands:
+            raise IllegalTransition(f"case {case_id} cannot be {what}: {obstacle}")
+
+
+def _stem(path: str) -> str:
+    """Return what a result file is, by its name: "key" of "results/00000001-1/key-2.dcm"."""
+    stem = PurePosixPath(path).stem
+    return "key" if stem.startswith("key-") else stem

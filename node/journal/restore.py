@@ -14,12 +14,13 @@ from sqlalchemy import Connection, func, select, update
 
 from node.domain.arrivals import Arrival, Quarantined
 from node.domain.case import CaseState, ResultObject
+from node.domain.findings import Verdict
 from node.domain.identifiers import Digest, set_digest
 from node.journal import schema
 from node.journal.arrivals import insert_quarantined
 from node.journal.batch import BatchWriter, Outcome, Stored
-from node.journal.cases import insert_objects
 from node.journal.moves import cancel_deliveries, move_case
+from node.journal.objects import insert_objects
 from node.journal.seals import insert_sealed, read_sealed
 from node.journal.store import Store
 
@@ -41,6 +42,8 @@ class RestoredCase:
     #: The number that it had, so that no new case gets the folder of an old one; None: any.
     case_id: int | None = None
     reasons: tuple[Mapping[str, str], ...] = field(default=())
+    #: Of its result; None where nobody knows any more.
+    verdict: Verdict | None = None
 
 
 class RestoreJournal:
@@ -122,6 +125,7 @@ class RestoreJournal:
             "route": restored.route,
             "state": CaseState.SENDING.value,
             "reasons": [dict(reason) for reason in restored.reasons],
+            "verdict": restored.verdict.value if restored.verdict else None,
             "attempts": 0,
             "claims": 0,
             "purged": False,

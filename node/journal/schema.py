@@ -26,7 +26,7 @@ from sqlalchemy import (
 from node.errors import JournalDamaged
 
 #: Grows with every change of a table; `node.journal.migrations` has a step for each.
-VERSION = 2
+VERSION = 3
 
 
 class Document(TypeDecorator[Any]):
@@ -132,6 +132,8 @@ case = Table(
     Column("route", String),
     Column("state", String, nullable=False),
     Column("reasons", Document, nullable=False),
+    #: Of its result: "good", "review" or "reject"; None while it has none.
+    Column("verdict", String),
     Column("attempts", Integer, nullable=False),
     Column("claims", Integer, nullable=False, server_default="0"),
     Column("owner", String),
@@ -144,6 +146,9 @@ case = Table(
     _seal(),
     UniqueConstraint("series_uid", "revision"),
     Index("case_by_state", "state"),
+    Index("case_by_study", "study_uid"),
+    Index("case_by_time", "created_at"),
+    Index("case_by_route", "route"),
 )
 
 #: Result objects, persisted before the first send.
@@ -236,4 +241,6 @@ event = Table(
     Column("what", String, nullable=False),
     Column("detail", Document, nullable=False),
     Index("event_by_series", "series_uid"),
+    Index("event_by_case", "case_id"),
+    Index("event_by_what", "what", "at"),
 )

@@ -5,7 +5,7 @@ A seal finds what SQLite's own check does not: of 200 random 16-byte flips in a 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Table, insert, select, update
@@ -27,10 +27,13 @@ SEALED: Mapping[Table, tuple[str, ...]] = {
 }
 
 
-def seal_of(table: Table, row: Values) -> str:
-    """Return the seal of a row: the first half of a SHA-256, in hexadecimal. Columns that are absent count as NULL."""
+def seal_of(table: Table, row: Values, names: Sequence[str] | None = None) -> str:
+    """Return the seal of a row: the first half of a SHA-256, in hexadecimal. Columns that are absent count as NULL.
+
+    `names`: the columns that it is made of, where an older version sealed fewer.
+    """
     values = dict(row)
-    content = json.dumps([values.get(name) for name in SEALED[table]], default=repr, sort_keys=True)
+    content = json.dumps([values.get(name) for name in names or SEALED[table]], default=repr, sort_keys=True)
     return hashlib.sha256(f"{table.name}:{content}".encode()).hexdigest()[:32]
 
 

@@ -87,7 +87,7 @@ def split(classes: NDArray[np.uint8], meanings: Mapping[int, StructureKind], gri
     Specks are dropped, but never the largest piece of a kind. Every voxel of the classes belongs to one structure or
     is dropped; none is added. Voxels are connected when they share a face.
     """
-    parts = {kind: _connected(classes == label) for label, kind in meanings.items()}
+    parts = {kind: connected(classes == label) for label, kind in meanings.items()}
     parts = {kind: found for kind, found in parts.items() if found}
     if not parts:
         return None
@@ -123,7 +123,7 @@ def _is_speck_in_body(piece: Piece, pieces: Sequence[Piece]) -> bool:
     )
 
 
-def _connected(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+def connected(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Return the voxel indices, int `(n, 3)`, of each piece whose voxels share faces, the largest first."""
     found = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=6)
     boxes = find_objects(found.astype(np.int32, copy=False))

@@ -44,22 +44,23 @@ _DENS_NARROW, _DENS_WHOLE = (0.7, 2.5), (2.1, 3.6)
 _DENS_SLIM_BACK, _DENS_SLIM_SIDE = 0.92, 0.75
 
 
-def settled(column: Column, grid: Grid) -> Column:
+def settled(column: Column, grid: Grid, *, by_people: bool = False) -> Column:
     """Return the column without what lies above C2, and with false discs in C2 made part of it.
 
     `grid`: of the volume, which lies "LIP": slices to the left, rows down, columns to the back. A disc at either end of
-    the column, well inside the view and with no bone beyond it, goes as well.
+    the column, well inside the view and with no bone beyond it, goes as well; at the lower end not where the classes
+    are `by_people`, who may stop at any disc.
     """
-    pieces = _with_partners(column.pieces, grid)
+    pieces = _with_partners(column.pieces, grid, (0,) if by_people else (0, -1))
     pieces = _without_skull(pieces, grid)
     return replace(column, pieces=tuple(_whole_c2(pieces, grid)))
 
 
-def _with_partners(pieces: Sequence[Piece], grid: Grid) -> list[Piece]:
-    """Return the pieces without discs at the ends that have a body on one side only, unless the view may end it."""
+def _with_partners(pieces: Sequence[Piece], grid: Grid, ends: Sequence[int]) -> list[Piece]:
+    """Return the pieces without discs at `ends` that have a body on one side only, unless the view may end it."""
     kept = list(pieces)
     if any(piece.kind is BODY for piece in kept):
-        for end in (0, -1):
+        for end in ends:
             while kept[end].kind is DISC and not _near_edge(kept[end], grid):
                 kept.pop(end)
     return kept

@@ -1,10 +1,12 @@
 """How far a result can be trusted: evidence, objections, and the worst of them as the verdict."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from node.domain.anatomy import REPORTED_BODIES, REPORTED_DISCS, VERTEBRAE, StructureKind, listed
 from node.domain.findings import Doubt, Objection, Presence, Quality, Segmentation, Structure, Verdict
 from node.domain.geometry import Volume
+from node.measure.cores import SPECK_MM3
 from node.measure.doubts import agreement, picture, plausibility
 from node.measure.result import NOUNS, Result, called
 
@@ -22,20 +24,24 @@ _SEVERITY = (Verdict.GOOD, Verdict.REVIEW, Verdict.REJECT)
 
 
 def judge(segmentation: Segmentation, volume: Volume, result: Result) -> Quality:
-    """Return how far `result`, measured in `segmentation` of `volume`, can be trusted."""
+    """Return how far `result`, measured in `segmentation` of `volume`, can be trusted.
+
+    A published mask is not rejected: what speaks against it is for somebody to look at.
+    """
     evidences = agreement.evidence(segmentation, result, volume.grid.spacing_mm)
     by_kind = agreement.agreement_by_kind(segmentation)
-    objections = _told_together(
-        (
-            *_nothing(segmentation, result),
-            *agreement.objections(segmentation, result, evidences, by_kind),
-            *plausibility.objections(result),
-            *_levels(result),
-            *_view(result),
-            *_specks(result),
-            *picture.objections(volume, result),
-        )
+    column = _without_loose(result)
+    found = (
+        *_nothing(segmentation, result),
+        *agreement.objections(segmentation, result, evidences, by_kind),
+        *plausibility.objections(column),
+        *_levels(column),
+        *_view(column),
+        *_specks(result),
+        *_loose(result),
+        *picture.objections(volume, result),
     )
+    objections = _told_together(tuple(map(_to_be_looked_at, found)) if segmentation.origin.is_mask else found)
     return Quality(
         verdict=max((objection.verdict for objection in objections), key=_SEVERITY.index, default=Verdict.GOOD),
         objections=objections,
@@ -43,6 +49,16 @@ def judge(segmentation: Segmentation, volume: Volume, result: Result) -> Quality
         member_agreement=by_kind,
         specks_mm3=result.specks_mm3,
     )
+
+
+def _without_loose(result: Result) -> Result:
+    """Return the result without the structures that are no part of the column."""
+    structures = tuple(found for found in result.structures if found.label not in result.loose)
+    return replace(result, structures=structures)
+
+
+def _to_be_looked_at(objection: Objection) -> Objection:
+    return replace(objection, verdict=Verdict.REVIEW) if objection.verdict is Verdict.REJECT else objection
 
 
 def _told_together(objections: tuple[Objection, ...]) -> tuple[Objection, ...]:
@@ -124,6 +140,17 @@ def _specks(result: Result) -> Iterator[Objection]:
         part = 100 * result.specks_mm3 / kept
         text = f"{result.specks_mm3:,.0f} mm3 in loose pieces were dropped, {part:.0f} % of what was kept"
         yield Objection(doubt=Doubt.SPECKS, verdict=Verdict.REVIEW, text=text)
+
+
+def _loose(result: Result) -> Iterator[Objection]:
+    """Specks of a mask say nothing; larger pieces that are no part of the column do."""
+    loose = [found for found in result.structures if found.label in result.loose]
+    large = [found for found in loose if found.volume_mm3 >= SPECK_MM3[found.kind]]
+    if large:
+        volume = sum(found.volume_mm3 for found in large)
+        text = f"{volume:,.0f} mm3 of the mask seem to be no part of the column, and are kept without a level"
+        labels = tuple(found.label for found in large)
+        yield Objection(doubt=Doubt.LEVEL_UNCERTAIN, verdict=Verdict.REVIEW, text=text, labels=labels)
 
 
 def _called(structures: list[Structure]) -> str:

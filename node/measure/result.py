@@ -16,7 +16,8 @@ NOUNS = {StructureKind.VERTEBRAL_BODY: "vertebral body", StructureKind.INTERVERT
 class Result:
     """`labels`: uint16 `(slices, rows, columns)` on the source grid; `structures` lie in order from head to feet.
 
-    `specks_mm3`: volume of the pieces that were taken for no structure and dropped.
+    `specks_mm3`: volume of the pieces that were taken for no structure and dropped. `loose`: labels of such pieces of a
+    published mask, which are kept, as structures without a level.
     """
 
     labels: NDArray[np.uint16]
@@ -24,6 +25,7 @@ class Result:
     missing: tuple[Missing, ...]
     pairs: tuple[Pair, ...]
     specks_mm3: float
+    loose: frozenset[int] = frozenset()
 
 
 def called(structure: Structure) -> str:

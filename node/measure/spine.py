@@ -22,6 +22,9 @@ _ROUNDS = 3
 #: Points that reach this much farther one way than across it tell the way of the spine, within 60 degrees of the feet.
 _LONG = 1.5
 _STEEP = 0.5
+#: Less than this of the way to the left is left over where a curve runs sideways.
+_SIDEWAYS = 1e-6
+_HEADWARD = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +130,7 @@ def _walked(means: FloatArray, sideways: FloatArray) -> SpineCurve:
     """Return the curve through `means` at even steps of its own length, drawn on straight beyond both ends."""
     reach = 1 if len(means) < 12 else 5
     first, last = means[0] - means[reach], means[-1] - means[-1 - reach]
-    first, last = _unit(first, np.array([0.0, 0.0, 1.0])), _unit(last, np.array([0.0, 0.0, -1.0]))
+    first, last = _unit(first, _HEADWARD), _unit(last, -_HEADWARD)
     path = np.concatenate([[means[0] + _BEYOND_MM * first], means, [means[-1] + _BEYOND_MM * last]])
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     at = np.arange(0.0, length[-1], _STEP_MM)
@@ -135,6 +138,8 @@ def _walked(means: FloatArray, sideways: FloatArray) -> SpineCurve:
     down = np.gradient(points, axis=0)
     down /= np.linalg.norm(down, axis=1, keepdims=True)
     left = sideways - (down @ sideways)[:, np.newaxis] * down
+    # What is spread from side to side alone has no left of its own: what is square to it will do.
+    left = np.where(np.linalg.norm(left, axis=1, keepdims=True) > _SIDEWAYS, left, np.cross(down, _HEADWARD))
     left /= np.linalg.norm(left, axis=1, keepdims=True)
     return SpineCurve(s=at - _BEYOND_MM, points=points, down=down, back=np.cross(left, down), left=left)
 

@@ -1,23 +1,34 @@
 """Findings as `findings.json`: what scripts of users read."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from node.domain.findings import Findings, Measures, Objection, Quality, Run, Structure
+from node.domain.findings import Findings, Measures, Objection, Quality, Run, Structure, Verdict
+from node.errors import ResultDamaged
+
+_NAME = "findings.json"
+#: None that the node wrote is larger.
+_LARGEST_BYTES = 16 << 20
 
 
 def findings_document(
-    findings: Findings, segments: Mapping[int, int], timings_s: Mapping[str, float]
+    findings: Findings, segments: Mapping[int, int] | None, timings_s: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return `findings.json`: structures head to feet, totals in mm3, quality, timings in seconds, algorithm.
 
-    `segments`: by the label of a structure the number of its segment in the SEG; several may share one.
+    `segments`: by the label of a structure the number of its segment in the SEG; several may share one. None where
+    there is no SEG.
 
     Measurements stand there as they are, unrounded: SEG, SR, table and this document say the same number.
     """
     return {
-        "structures": [_structure_document(found, segments[found.label]) for found in findings.structures],
+        "structures": [
+            _structure_document(found, segments[found.label] if segments is not None else None)
+            for found in findings.structures
+        ],
         "missing": [
             {"level": item.level.name, "kind": item.level.kind.value, "presence": item.presence.value}
             for item in findings.missing
@@ -31,11 +42,33 @@ def findings_document(
         "quality": _quality_document(findings.quality, {found.label: found for found in findings.structures}),
         "timings_s": {stage: round(seconds, 3) for stage, seconds in timings_s.items()},
         "algorithm": asdict(findings.algorithm),
+        **({"origin": findings.origin.value} if findings.origin.is_mask else {}),
         "run": _run_document(findings.run),
     }
 
 
-def _structure_document(found: Structure, segment: int) -> dict[str, Any]:
+def read_findings(folder: Path) -> dict[str, Any]:
+    """Return `findings.json` of a folder of results. Raises ResultDamaged for one that is gone or is none."""
+    try:
+        with (folder / _NAME).open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+        document = json.loads(content) if len(content) <= _LARGEST_BYTES else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResultDamaged(f"{_NAME} cannot be read: {type(error).__name__}") from error
+    if not isinstance(document, dict):
+        raise ResultDamaged(f"{_NAME} is not what the node writes")
+    return document
+
+
+def verdict_of(document: Mapping[str, Any]) -> Verdict:
+    """Return the verdict that a `findings.json` tells. Raises ResultDamaged where it tells none."""
+    try:
+        return Verdict(document["quality"]["verdict"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultDamaged(f"{_NAME} tells no verdict") from error
+
+
+def _structure_document(found: Structure, segment: int | None) -> dict[str, Any]:
     return {
         "label": found.label,
         "segment": segment,

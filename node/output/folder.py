@@ -26,6 +26,7 @@ The names are a contract, scripts of users stand on them:
                         member_agreement_dice {kind: value}, specks_mm3
     timings_s           {stage: seconds}
     algorithm, run      what answered, and how
+    origin              of a published mask alone: "manual mask" or "automatic mask"
 """
 
 import json
@@ -36,7 +37,7 @@ from typing import Any
 
 from node.domain.findings import Findings
 from node.domain.geometry import Volume
-from node.durable import write_durably
+from node.durable import write_files_durably
 from node.output.nifti import nifti_bytes
 
 #: Names that objects have had; a file of another name is somebody else's.
@@ -51,11 +52,15 @@ def write_case(
     An object of an earlier run that this one does not have is deleted: the files of a folder belong together.
     """
     remove_objects(folder, but=objects)
-    for name, content in objects.items():
-        write_durably(folder / name, [content])
-    write_durably(folder / "overlay.png", [overlay])
-    write_durably(folder / "measurements.tsv", [measurements.encode()])
-    write_durably(folder / "findings.json", [(json.dumps(document, indent=2) + "\n").encode()])
+    write_files_durably(
+        folder,
+        {
+            **objects,
+            "overlay.png": overlay,
+            "measurements.tsv": measurements.encode(),
+            "findings.json": (json.dumps(document, indent=2) + "\n").encode(),
+        },
+    )
 
 
 def remove_objects(folder: Path, *, but: Collection[str]) -> None:
@@ -69,5 +74,5 @@ def remove_objects(folder: Path, *, but: Collection[str]) -> None:
 
 def write_nifti(folder: Path, volume: Volume, findings: Findings) -> None:
     """Write `image.nii.gz` and `labels.nii.gz`, voxel on voxel."""
-    write_durably(folder / "image.nii.gz", [nifti_bytes(volume, volume.voxels)])
-    write_durably(folder / "labels.nii.gz", [nifti_bytes(volume, findings.labels)])
+    images = {"image.nii.gz": volume.voxels, "labels.nii.gz": findings.labels}
+    write_files_durably(folder, {name: nifti_bytes(volume, voxels) for name, voxels in images.items()})

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from node.domain.geometry import Volume
+from node.domain.geometry import Grid, Volume
 
 FloatArray = NDArray[np.float64]
 VoxelArray = NDArray[np.generic]
@@ -49,7 +49,20 @@ def nifti_bytes(volume: Volume, voxels: VoxelArray) -> bytes:
     stored as float32. Units are mm and s, qform and sform alike, both with code 1 (scanner anatomy). The same voxels
     give the same bytes. Raises ValueError as `dcm2niix_layout` does, and for integers beyond 32 bits.
     """
-    array, affine = dcm2niix_layout(volume, voxels)
+    return _bytes(*dcm2niix_layout(volume, voxels))
+
+
+def nifti_bytes_as_stored(grid: Grid, voxels: VoxelArray) -> bytes:
+    """Return `voxels`, which lie on `grid`, as such a file with the axes in the order of the grid.
+
+    For what belongs to an image that came as NIfTI. Raises ValueError when the shapes differ, as `nifti_bytes` does.
+    """
+    if voxels.shape != grid.shape:
+        raise ValueError(f"voxels {voxels.shape} do not lie on the grid {grid.shape}")
+    return _bytes(voxels, _LPS_TO_RAS @ grid.affine)
+
+
+def _bytes(array: VoxelArray, affine: FloatArray) -> bytes:
     new_image: Any = nib.Nifti1Image
     image = new_image(_storable(array), affine)
     image.set_qform(affine, code=_SCANNER_ANATOMICAL)

@@ -7,9 +7,11 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from node.errors import UnsafeArchive
 
@@ -43,19 +45,47 @@ _DAMAGED_ERRNO = (None, errno.EINVAL)
 _CLASH_ERRNO = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
-def unpack(archive: Path, folder: Path) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an archive may unpack to."""
+
+    files: int
+    #: In bytes.
+    size: int
+
+
+def unpack(
+    archive: Path, folder: Path, only: Container[int] | None = None, limits: Limits | None = None
+) -> tuple[Path, ...]:
     """Unpack the files of a zip into `folder` and return them; their names are numbers, the archive's are not used.
 
-    Raises UnsafeArchive when it is no zip, is damaged or encrypted, or unpacks to more than 200,000 files or 32 GiB.
+    `only`: the numbers that are wanted, from 0 in the order of the archive; None for all.
+    Raises UnsafeArchive when it is no zip, is damaged or encrypted, or unpacks to more than `limits` allows: 200,000
+    files and 32 GiB where nobody asks for less.
     """
+    limits = limits or Limits(files=_MOST_FILES, size=_MOST_BYTES)
     unpacked: list[Path] = []
-    left = _MOST_BYTES
-    with _opened(archive, _MOST_FILES) as content:
-        for number, entry in enumerate(entry for entry in content.infolist() if not entry.is_dir()):
+    left = limits.size
+    with _opened(archive, limits.files) as content:
+        for number, entry in _files(content):
+            if only is not None and number not in only:
+                continue
             path = folder / f"{number:06d}"
             left -= _copy(content, entry, path, left)
             unpacked.append(path)
     return tuple(unpacked)
+
+
+def heads(archive: Path, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the first `size` bytes of each file of a zip, with the number that `unpack` gives it; nothing is unpacked.
+
+    Raises UnsafeArchive when it is no zip, is damaged or encrypted, or has more than 200,000 files.
+    """
+    with _opened(archive, _MOST_FILES) as content:
+        for number, entry in _files(content):
+            with content.open(entry) as source:
+                head = source.read(size)
+            yield number, head
 
 
 def unpack_tree(archive: Path, folder: Path) -> None:
@@ -77,14 +107,91 @@ def unpack_tree(archive: Path, folder: Path) -> None:
             left -= _copy(content, entry, path, left)
 
 
+def _files(content: zipfile.ZipFile) -> Iterator[tuple[int, zipfile.ZipInfo]]:
+    return enumerate(entry for entry in content.infolist() if not entry.is_dir())
+
+
+class OpenArchive:
+    """A zip that stays as it is and whose files are read one by one. No name in it is ever used as a path.
+
+    A context manager. Raises UnsafeArchive, on opening for what `unpack_tree` refuses, on reading for what is damaged
+    or larger than it may be.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        """Open it and read its directory."""
+        self._archive = archive
+        self._closing = ExitStack()
+        self._content = self._closing.enter_context(_opened(archive, _MOST_FILES))
+        try:
+            self._entries = self._listed()
+        except UnsafeArchive:
+            self.close()
+            raise
+        self._sizes = {name: entry.file_size for name, entry in self._entries.items()}
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close the zip."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the zip."""
+        self._closing.close()
+
+    @property
+    def files(self) -> Mapping[str, int]:
+        """The files by name, with slashes, in the order of the archive: the sizes in bytes that it claims."""
+        return self._sizes
+
+    def copy(self, name: str, path: Path, most: int) -> None:
+        """Copy the file `name`, of at most `most` bytes, to `path`. Raises KeyError where it is not there."""
+        entry = self._entries[name]
+        with _telling(self._archive):
+            if entry.file_size > most:
+                raise UnsafeArchive(f"{self._archive}: a file in it claims more than {most} bytes")
+            _copy(self._content, entry, path, most)
+
+    def copy_head(self, name: str, path: Path, size: int) -> bool:
+        """Copy the first `size` bytes of the file `name` to `path` and leave the rest of its length a hole.
+
+        Returns whether that is the whole file. Raises KeyError where it is not there.
+        """
+        entry = self._entries[name]
+        with _telling(self._archive), self._content.open(entry) as source, path.open("wb") as target:
+            target.write(source.read(size))
+            target.truncate(entry.file_size)
+        return entry.file_size <= size
+
+    def _listed(self) -> dict[str, zipfile.ZipInfo]:
+        entries: dict[str, zipfile.ZipInfo] = {}
+        for entry in self._content.infolist():
+            name = str(_safe_name(self._archive, entry))
+            if entry.is_dir():
+                continue
+            if name in entries:
+                raise UnsafeArchive(f"{self._archive}: a name is there twice")
+            entries[name] = entry
+        return entries
+
+
 @contextmanager
 def _opened(archive: Path, most: int) -> Iterator[zipfile.ZipFile]:
     """Open a zip of at most `most` files, and tell damage of any kind as UnsafeArchive."""
+    with _telling(archive), zipfile.ZipFile(archive) as content:
+        if sum(not entry.is_dir() for entry in content.infolist()) > most:
+            raise UnsafeArchive(f"{archive}: more than {most} files")
+        yield content
+
+
+@contextmanager
+def _telling(archive: Path) -> Iterator[None]:
+    """Tell damage of any kind as UnsafeArchive."""
     try:
-        with zipfile.ZipFile(archive) as content:
-            if sum(not entry.is_dir() for entry in content.infolist()) > most:
-                raise UnsafeArchive(f"{archive}: more than {most} files")
-            yield content
+        yield
     except (*_DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (*_DAMAGED_ERRNO, *_CLASH_ERRNO):
             raise

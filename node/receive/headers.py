@@ -91,6 +91,17 @@ def read_transfer_syntax(fetch: Fetch) -> str:
         return ""
 
 
+def read_file_meta(fetch: Fetch) -> tuple[str, int]:
+    """Return the Transfer Syntax UID, and where the data set begins (PS3.10 7.1). Raises NotDicom."""
+    try:
+        syntax, begins = _file_meta(fetch)
+    except Unusual:
+        syntax, begins = "", 0
+    if not syntax:
+        raise NotDicom("the file meta information names no transfer syntax")
+    return syntax, begins
+
+
 def digest_of(transfer_syntax_uid: str, data_set: bytes) -> Digest:
     """Return the SHA-256 of a data set and of its encoding: the same bytes mean something else in another one."""
     digest = new_digest(transfer_syntax_uid)

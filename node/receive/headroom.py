@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from node.durable import fsync_folder
 from node.errors import JournalError
 from node.log import get_logger
 
 BALLAST = "ballast"
+#: Why nothing may be taken now; "journal" when it cannot be asked how many cases wait.
+Shortage = Literal["disk", "backlog", "journal"]
 _MB = 1 << 20
 #: Of the ballast in bytes: at most so much and at most a hundredth of the disk, but enough for a transaction.
 _MOST_BALLAST = 64 * _MB
@@ -70,10 +73,10 @@ class Headroom:
         self._space = space
         self._looking = threading.Lock()
         self._looked_s: float | None = None
-        self._closed: str | None = None
+        self._closed: Shortage | None = None
 
-    def gate(self) -> str | None:
-        """Return None, or why nothing may be taken now: "disk", "backlog", or "journal" when it cannot be asked."""
+    def gate(self) -> Shortage | None:
+        """Return None, or why nothing may be taken now."""
         with self._looking:
             now = self._clock()
             if self._looked_s is None or not 0 <= now - self._looked_s < _BELIEVED_S:
@@ -98,7 +101,7 @@ class Headroom:
         finally:
             self.tend()
 
-    def _reason(self) -> str | None:
+    def _reason(self) -> Shortage | None:
         try:
             self._tend()
             if self._missing_space() > 0:
@@ -109,7 +112,7 @@ class Headroom:
             return "disk"
         return self._reason_of_backlog()
 
-    def _reason_of_backlog(self) -> str | None:
+    def _reason_of_backlog(self) -> Shortage | None:
         if not self._maximum_backlog:
             return None
         try:
@@ -121,7 +124,7 @@ class Headroom:
             bearable -= int(self._maximum_backlog * _HYSTERESIS)
         return "backlog" if queued > bearable else None
 
-    def _decide(self, reason: str | None) -> None:
+    def _decide(self, reason: Shortage | None) -> None:
         if reason == self._closed:
             return
         if reason is None:

@@ -16,6 +16,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from node.log import get_logger
 from node.receive.admission import Caller, Grant, Rejection, admit
+from node.receive.headroom import Shortage
+from node.receive.intake import AssociationRefusal, Intake
 from node.receive.server.acceptor import Acceptor
 from node.receive.server.association import AcceptedAssociation, Desk, Limits
 from node.receive.server.commitment import Commitment, Commitments
@@ -30,6 +32,10 @@ from node.settings import Settings
 #: How long the end waits for instances that are on their way to the disk.
 _STOP_S = 30.0
 _NOTHING = Grant(store=False, commit=False, report=False)
+_UNKNOWN_TITLE = {
+    Rejection.CALLING_AE_TITLE_NOT_RECOGNISED: AssociationRefusal.CALLING_AE_TITLE,
+    Rejection.CALLED_AE_TITLE_NOT_RECOGNISED: AssociationRefusal.CALLED_AE_TITLE,
+}
 
 _config.LOG_HANDLER_LEVEL = "none"
 
@@ -46,14 +52,16 @@ class Listener:
         settings: Settings,
         spool: Spool,
         traffic: Traffic,
-        gate: Callable[[], str | None],
+        gate: Callable[[], Shortage | None],
         commitments: Commitments,
     ) -> None:
         receive = settings.receive
         self._settings = settings
         self._traffic = traffic
         self._gate = gate
-        self._storage = Storage(spool, traffic, gate, receive.maximum_instance_mb << 20)
+        #: What came in and what was refused, counted.
+        self.intake = Intake()
+        self._storage = Storage(spool, traffic, gate, receive.maximum_instance_mb << 20, self.intake)
         self._commitment = Commitment(commitments)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -87,6 +95,11 @@ class Listener:
     def ports(self) -> Mapping[str, int]:
         """The ports that are listened on: "plain", "tls" or both; empty before the start."""
         return {name: int(server.server_address[1]) for name, server in self._servers.items()}
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are; those of the stock server are not counted."""
+        return self._desk.seats.taken
 
     def start(self) -> int:
         """Listen, and return the port: the plain one where there is one.
@@ -163,9 +176,11 @@ class Listener:
         association = event.assoc
         association.acceptor.supported_contexts = []
         verdict = self._verdict(association)
-        if isinstance(verdict, Rejection):
-            get_logger().warning("association rejected", why=verdict.name.lower())
-            association.acse.send_reject(*verdict.value)
+        if not isinstance(verdict, Grant):
+            rejection, why = verdict
+            self.intake.count(why)
+            get_logger().warning("association rejected", why=rejection.name.lower(), because=why.value)
+            association.acse.send_reject(*rejection.value)
             association.kill()
             return
         with self._lock:
@@ -173,7 +188,7 @@ class Listener:
         proposed = association.requestor.primitive.presentation_context_definition_list
         association.acceptor.supported_contexts = offered(proposed, verdict)
 
-    def _verdict(self, association: Any) -> Grant | Rejection:
+    def _verdict(self, association: Any) -> Grant | tuple[Rejection, AssociationRefusal]:
         request = association.requestor.primitive
         hardened = isinstance(association, AcceptedAssociation)
         certificate = association.certificate if hardened else certificate_of(association.dul.socket.socket)
@@ -185,15 +200,18 @@ class Listener:
         )
         grant = admit(self._settings, caller)
         if isinstance(grant, Rejection):
-            return grant
+            return grant, _UNKNOWN_TITLE[grant]
         proposed = request.presentation_context_definition_list
-        if any(is_storage(str(context.abstract_syntax)) for context in proposed) and self._gate() is not None:
-            return Rejection.LOCAL_LIMIT_EXCEEDED
+        if any(is_storage(str(context.abstract_syntax)) for context in proposed):
+            closed = self._gate()
+            if closed is not None:
+                return Rejection.LOCAL_LIMIT_EXCEEDED, AssociationRefusal(closed)
         if hardened and not self._desk.seats.associate(association.seat):
-            return Rejection.LOCAL_LIMIT_EXCEEDED
+            return Rejection.LOCAL_LIMIT_EXCEEDED, AssociationRefusal.NO_SEAT
         return grant
 
     def _on_accepted(self, event: Any) -> None:
+        self.intake.accepted()
         self._traffic.opened(self._number(event.assoc))
 
     def _on_ended(self, event: Any, ending: Ending) -> None:

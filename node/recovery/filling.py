@@ -9,11 +9,13 @@ from pathlib import Path
 
 from node.domain.arrivals import Arrival
 from node.domain.case import ResultObject
+from node.domain.findings import Verdict
 from node.durable import fsync_folder, make_folder_durably
 from node.errors import InputError, NodeError, ResultDamaged
 from node.journal.journal import Journal
 from node.journal.rebuilt import restore_arrivals
 from node.journal.restore import RestoredCase
+from node.output.document import read_findings, verdict_of
 from node.output.manifest import NAME, CaseManifest, read_manifest
 from node.receive.kept import QUARANTINE, SPOOL, digest_of_file, read_arrival, read_quarantined
 
@@ -127,7 +129,7 @@ class Filling:
                 self._tell(folder, error)
                 continue
             order = (manifest.series_uid, manifest.revision, -int(attempt))
-            found.append((order, _restored(manifest, int(case), f"{_RESULTS}/{folder.name}")))
+            found.append((order, _restored(manifest, int(case), folder)))
         return [case for _, case in sorted(found, key=lambda item: item[0])]
 
     def _tell(self, path: Path, error: NodeError) -> None:
@@ -146,7 +148,7 @@ def _verify(folder: Path, manifest: CaseManifest) -> None:
                 raise ResultDamaged(f"{made.name} differs from the digest that it had when it was made")
 
 
-def _restored(manifest: CaseManifest, case_id: int, folder: str) -> RestoredCase:
+def _restored(manifest: CaseManifest, case_id: int, folder: Path) -> RestoredCase:
     return RestoredCase(
         series_uid=manifest.series_uid,
         study_uid=manifest.study_uid,
@@ -160,14 +162,23 @@ def _restored(manifest: CaseManifest, case_id: int, folder: str) -> RestoredCase
                 kind=made.kind,
                 sop_class_uid=made.sop_class_uid,
                 sop_instance_uid=made.sop_instance_uid,
-                path=Path(folder) / made.name,
+                path=Path(_RESULTS) / folder.name / made.name,
                 digest=made.digest,
                 destinations=made.destinations,
             )
             for made in manifest.objects
         ),
         case_id=case_id,
+        verdict=_verdict(folder),
     )
+
+
+def _verdict(folder: Path) -> Verdict | None:
+    """Return the verdict on the results in a folder; None where nobody can tell any more."""
+    try:
+        return verdict_of(read_findings(folder))
+    except ResultDamaged:
+        return None
 
 
 def _plain(paths: Iterable[Path]) -> Sequence[Path]:

@@ -5,24 +5,29 @@ there the node does not start. So a rebuild may be cut off at any point, and run
 lost: the events, which series no route took and why (they are judged again), and what was delivered (it is sent again).
 """
 
-import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from node.durable import fsync_folder
-from node.errors import JournalDamaged, JournalError, NodeAlreadyRunning
+from node.errors import JournalDamaged, JournalError
 from node.journal.journal import Journal
 from node.journal.rebuilt import begin_again
+from node.recovery.alone import journal_alone
 from node.recovery.filling import Filling, Rebuilt
+from node.recovery.restoring import require_restored
 
 _NEW = "journal.new"
 _SUFFIXES = ("", "-wal", "-shm")
 
 
 def require_finished(state_dir: Path) -> None:
-    """Raise JournalDamaged where a rebuild was cut off: the journal that lies there is not the one to go on with."""
+    """Raise where a rebuild or a restore was cut off: what lies there is not the state to go on with.
+
+    Raises JournalDamaged, SettingsError.
+    """
+    require_restored(state_dir)
     if (state_dir / _NEW).exists():
         raise JournalDamaged("a rebuild of the journal was cut off; run `cspine-node journal rebuild` again")
 
@@ -51,11 +56,7 @@ def rebuild_journal(path: Path, step: Callable[[str], None] = lambda _text: None
 
 def _remove_unfinished(new: Path) -> None:
     """Delete what a rebuild that was cut off has left. Raises NodeAlreadyRunning when the node or a rebuild runs."""
-    with new.with_suffix(".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise NodeAlreadyRunning("another process holds the journal") from error
+    with journal_alone(new):
         for suffix in reversed(_SUFFIXES):  # the file itself last: while it is there, the node does not start
             _beside(new, suffix).unlink(missing_ok=True)
 

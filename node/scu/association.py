@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,35 @@ _REASONS = {
 }
 
 
+class Calls:
+    """The associations that are open, for who has to end them from another thread."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._open: set[Any] = set()
+        self._ended = False
+
+    def end(self) -> None:
+        """End them, and each that is opened later: whoever waits for an answer gets PeerUnreachable at once."""
+        with self._changing:
+            self._ended = True
+            for association in self._open:
+                _hang_up(association)
+
+    @contextlib.contextmanager
+    def holding(self, association: Any) -> Iterator[None]:
+        """Count an association as open while the block runs."""
+        with self._changing:
+            self._open.add(association)
+            if self._ended:
+                _hang_up(association)
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._open.discard(association)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """Whom to call, and under which name."""
@@ -51,6 +81,8 @@ class Peer:
     #: The slowest line that is put up with.
     minimum_kb_per_s: float = 64.0
     tls: ClientTlsSettings | None = None
+    #: Where its associations are counted as open, by who may have to end them.
+    calls: Calls | None = None
 
     @property
     def who(self) -> str:
@@ -99,11 +131,12 @@ def associate(
     if not association.is_established:
         raise _refusal(peer, association, tls)
     _hold_reactor_while_sending(association)
-    try:
-        yield association
-    finally:
-        if association.is_established:
-            association.release()
+    with peer.calls.holding(association) if peer.calls is not None else contextlib.nullcontext():
+        try:
+            yield association
+        finally:
+            if association.is_established:
+                association.release()
 
 
 def echo(peer: Peer) -> None:
@@ -136,6 +169,14 @@ def _refusal(peer: Peer, association: Any, tls: ClientContext | None) -> Deliver
     if tls is not None and tls.objection is not None:
         return DestinationMisconfigured(f"{peer.who}: TLS failed: {tls.objection}")
     return PeerUnreachable(f"{peer.who} does not answer")
+
+
+def _hang_up(association: Any) -> None:
+    """Let the connection end; pynetdicom tells whoever waits for an answer."""
+    transport = association.dul.socket
+    if transport is not None and transport.socket is not None:
+        with contextlib.suppress(OSError):  # it has ended
+            socket.socket.shutdown(transport.socket, socket.SHUT_RDWR)
 
 
 def _prepare_socket(event: Any, timeout_s: float) -> None:

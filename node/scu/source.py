@@ -1,4 +1,4 @@
-"""What the node asks of a peer that sends to it, and tells it: counts, retrieval, reports of storage commitment."""
+"""What the node asks of a peer that sends to it, and tells it: counts, and reports of storage commitment."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from node.scu.association import Peer, associate
 
 _ENCODINGS = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
-#: Study Root Query/Retrieve Information Model, FIND and MOVE (PS3.4 C.6.2).
-_FIND, _MOVE = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2"
+#: Study Root Query/Retrieve Information Model, FIND (PS3.4 C.6.2).
+_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 #: Storage Commitment Push Model SOP Class and its well-known instance (PS3.4 J.3.5).
 _COMMITMENT, _COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 #: Event types (PS3.4 J.3.3.1.1).
@@ -45,7 +45,7 @@ def count_instances(peer: Peer, asked: Sequence[SeriesOfStudy]) -> dict[str, int
     counts: dict[str, int] = {}
     with associate(peer, [(_FIND, _ENCODINGS)]) as association:
         for series in asked:
-            identifier = _identifier(series)
+            identifier = series_identifier(series)
             identifier.NumberOfSeriesRelatedInstances = None
             with _named(peer):
                 for status, found in association.send_c_find(identifier, _FIND):
@@ -56,25 +56,6 @@ def count_instances(peer: Peer, asked: Sequence[SeriesOfStudy]) -> dict[str, int
                     if number is not None:
                         counts[series.series_uid] = number
     return counts
-
-
-def fetch_series(peer: Peer, series: SeriesOfStudy, destination: str) -> int | None:
-    """Have the peer send a series to the AE title `destination` (C-MOVE, PS3.4 C.4.2), and wait for its end.
-
-    Returns how many sub-operations it spoke of, None when it named no number. Whether they did anything, only the
-    arrivals tell. Raises what `associate` raises, PeerUnreachable, or RequestFailed for a failure status.
-    """
-    total: int | None = None
-    with associate(peer, [(_MOVE, _ENCODINGS)]) as association, _named(peer):
-        for status, _found in association.send_c_move(_identifier(series), destination, _MOVE):
-            _heard(peer, status)
-            numbers = [status.get(f"NumberOf{kind}Suboperations") for kind in _SUBOPERATIONS]
-            if any(number is not None for number in numbers):
-                total = sum(number or 0 for number in numbers)
-    return total
-
-
-_SUBOPERATIONS = ("Remaining", "Completed", "Failed", "Warning")
 
 
 def report_commitment(peer: Peer, report: CommitmentReport) -> None:
@@ -116,11 +97,14 @@ def _item(reference: Reference) -> Dataset:
     return item
 
 
-def _identifier(series: SeriesOfStudy) -> Dataset:
+def series_identifier(series: SeriesOfStudy, sop_instance_uids: Sequence[str] = ()) -> Dataset:
+    """Return the identifier of a request about one series, or about some of its instances (PS3.4 C.4)."""
     identifier = Dataset()
-    identifier.QueryRetrieveLevel = "SERIES"
+    identifier.QueryRetrieveLevel = "IMAGE" if sop_instance_uids else "SERIES"
     identifier.StudyInstanceUID = series.study_uid
     identifier.SeriesInstanceUID = series.series_uid
+    if sop_instance_uids:
+        identifier.SOPInstanceUID = list(sop_instance_uids)
     return identifier
 
 

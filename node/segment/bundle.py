@@ -136,17 +136,25 @@ def weights_name(fold: str) -> str:
     return f"fold_{fold}.safetensors"
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """Verify the bundle in `folder` and return it. Raises BundleError, or BundleTampered when a digest differs."""
+def read_manifest(folder: Path) -> tuple[Manifest, str]:
+    """Return what the bundle in `folder` says of itself, and its digest: the SHA-256 of the manifest.
+
+    No other file is looked at. Raises BundleError, or BundleTampered for another manifest than the one that was sealed.
+    """
     try:
         text = (folder / MANIFEST).read_bytes()
     except OSError as error:
         raise BundleError(f"{folder}: no readable {MANIFEST}") from error
     _verify_seal(folder, text)
     try:
-        manifest = Manifest.model_validate(json.loads(text))
+        return Manifest.model_validate(json.loads(text)), hashlib.sha256(text).hexdigest()
     except (ValidationError, ValueError) as error:
         raise BundleError(f"{folder / MANIFEST}: {error}") from error
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Verify the bundle in `folder` and return it. Raises BundleError, or BundleTampered when a digest differs."""
+    manifest, digest = read_manifest(folder)
     try:
         _verify(folder, manifest.files)
     except OSError as error:
@@ -161,7 +169,7 @@ def load_bundle(folder: Path) -> Bundle:
         members=tuple(_member(folder, entry, manifest.files) for entry in manifest.members),
         source=manifest.source,
         evaluation=manifest.evaluation,
-        digest=hashlib.sha256(text).hexdigest(),
+        digest=digest,
     )
 
 

@@ -10,6 +10,8 @@ from node.settings.destinations import (
 )
 from node.settings.file import Settings, load_settings, parse_settings
 from node.settings.model import STARTER_BUNDLE, CpuSettings, ModelSettings
+from node.settings.notify import MailSettings, NotifySettings, Topic, WebhookSettings
+from node.settings.pull import PullSettings
 from node.settings.receive import ListenerTlsSettings, PeerSettings, ReceiveSettings
 from node.settings.routes import RouteSettings, Rules
 from node.settings.sections import (
@@ -21,6 +23,7 @@ from node.settings.sections import (
     WorkSettings,
 )
 from node.settings.values import Section
+from node.settings.web import WebSettings
 
 __all__ = [
     "STARTER_BUNDLE",
@@ -34,9 +37,12 @@ __all__ = [
     "JournalSettings",
     "ListenerTlsSettings",
     "LogSettings",
+    "MailSettings",
     "ModelSettings",
     "NodeSettings",
+    "NotifySettings",
     "PeerSettings",
+    "PullSettings",
     "ReceiveSettings",
     "RetentionSettings",
     "RouteSettings",
@@ -44,6 +50,9 @@ __all__ = [
     "Section",
     "Settings",
     "StowDestination",
+    "Topic",
+    "WebSettings",
+    "WebhookSettings",
     "WorkSettings",
     "load_settings",
     "parse_settings",

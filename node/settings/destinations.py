@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StrictBool, Tag, model_validator
 
 from node.domain.case import ReportForm, SegmentationForm, Wanted
-from node.settings.values import AETitleText, Port, Section
+from node.settings.values import AETitleText, Port, SecretFile, Section
 
 Positive = Annotated[float, Field(strict=True, gt=0)]
 
@@ -17,8 +17,8 @@ class ClientTlsSettings(Section):
     #: Who may have signed its certificate.
     authorities: Path
     #: What the node shows of itself; both or neither.
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: SecretFile | None = None
+    key: SecretFile | None = None
     #: Name in its certificate, where it differs from the host.
     server_name: str = ""
 
@@ -78,9 +78,9 @@ class StowDestination(Delivering):
     minimum_kb_per_s: Positive = 64
     username: str = ""
     #: File with the password of `username`; a relative path starts at the settings file.
-    password_file: Path | None = None
+    password_file: SecretFile | None = None
     #: File with a bearer token, read for every session.
-    token_file: Path | None = None
+    token_file: SecretFile | None = None
     #: "query": by QIDO-RS; "none": the answer to the STOW-RS is enough.
     confirm: Literal["none", "query"] = "none"
     confirm_timeout_s: Positive = 600

@@ -12,6 +12,8 @@ from node.domain.case import Order, Wanted
 from node.errors import SettingsError
 from node.settings.destinations import DestinationSettings, FolderDestination, StowDestination
 from node.settings.model import STARTER_BUNDLE, ModelSettings
+from node.settings.notify import NotifySettings
+from node.settings.pull import PullSettings, pull_complaints
 from node.settings.receive import PeerSettings, ReceiveSettings
 from node.settings.routes import RouteSettings
 from node.settings.sections import (
@@ -22,9 +24,11 @@ from node.settings.sections import (
     RetentionSettings,
     WorkSettings,
 )
-from node.settings.values import Section
+from node.settings.values import Section, file_place
+from node.settings.web import WebSettings
 
-_KINDS = frozenset({"dicom", "stow", "folder"})
+#: Sections of several kinds, by the key that tells them apart.
+_KINDS = {"destination": frozenset({"dicom", "stow", "folder"}), "notify": frozenset({"webhook", "mail"})}
 
 AnySection = TypeVar("AnySection", bound=Section | None)
 
@@ -44,6 +48,9 @@ class Settings(Section):
     destination: tuple[DestinationSettings, ...] = ()
     #: Who may speak to the node; empty lets everyone store.
     peer: tuple[PeerSettings, ...] = ()
+    web: WebSettings = WebSettings()
+    pull: tuple[PullSettings, ...] = ()
+    notify: tuple[NotifySettings, ...] = ()
 
     @field_validator("route")
     @classmethod
@@ -59,12 +66,15 @@ class Settings(Section):
             *_repeated("route[{}].name", [route.name for route in self.route]),
             *_repeated("destination[{}].name", known),
             *_repeated("peer[{}].ae_title", [peer.ae_title for peer in self.peer]),
+            *_repeated("pull[{}].name", [pull.name for pull in self.pull]),
+            *_repeated("notify[{}].name", [notify.name for notify in self.notify]),
         ]
         complaints += [
             f"peer[{number}].certificate: is looked at over TLS only, and there is no [receive.tls]"
             for number, peer in enumerate(self.peer)
             if peer.certificate and self.receive.tls is None
         ]
+        complaints += pull_complaints(self.pull, self.route, self.destination, self.peer)
         for number, route in enumerate(self.route):
             key = f"route[{number}].destinations[{{}}]"
             complaints += _repeated(key, route.destinations)
@@ -119,20 +129,23 @@ def parse_settings(document: dict[str, Any], *, name: str) -> Settings:
 def _complaints(item: Any) -> list[str]:
     """Return one line a fault; faults of the whole file name their keys themselves."""
     location = list(item["loc"])
-    if location[:1] == ["destination"] and location[2:3] != [] and location[2] in _KINDS:
-        del location[2]  # pydantic names the kind of destination that it took it for
+    if len(location) > 2 and location[2] in _KINDS.get(location[0], ()):
+        del location[2]  # pydantic names the kind of section that it took it for
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    message = item["msg"].removeprefix("Value error, ")
+    message = "there is no such key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
     return [f"{path}: {message}"] if path else message.splitlines()
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     """Let relative paths start at the folder of the settings file, and names of bundles at the library."""
     node = settings.node.model_copy(update={"state_dir": folder / settings.node.state_dir.expanduser()})
-    model = settings.model.model_copy(update={"bundle": _bundle_place(settings.model.bundle, folder, node)})
+    place = _bundle_place(settings.model.bundle, folder, node)
+    model = _files_anchored(settings.model, folder).model_copy(update={"bundle": place})
     receive = settings.receive.model_copy(update={"tls": _files_anchored(settings.receive.tls, folder)})
     destinations = tuple(_destination_anchored(destination, folder) for destination in settings.destination)
-    return settings.model_copy(update={"node": node, "model": model, "receive": receive, "destination": destinations})
+    notify = tuple(_notify_anchored(whom, folder) for whom in settings.notify)
+    made = {"node": node, "model": model, "receive": receive, "destination": destinations, "notify": notify}
+    return settings.model_copy(update={**made, "web": _web_anchored(settings.web, folder)})
 
 
 def _destination_anchored(destination: DestinationSettings, folder: Path) -> DestinationSettings:
@@ -142,12 +155,29 @@ def _destination_anchored(destination: DestinationSettings, folder: Path) -> Des
     return _files_anchored(anchored, folder) if isinstance(anchored, StowDestination) else anchored
 
 
+def _notify_anchored(whom: NotifySettings, folder: Path) -> NotifySettings:
+    return _files_anchored(whom.model_copy(update={"tls": _files_anchored(whom.tls, folder)}), folder)
+
+
+def _web_anchored(web: WebSettings, folder: Path) -> WebSettings:
+    return web.model_copy(
+        update={
+            "tls": _files_anchored(web.tls, folder),
+            "oidc": _files_anchored(web.oidc, folder),
+            "user": tuple(_files_anchored(user, folder) for user in web.user),
+            "token": tuple(_files_anchored(token, folder) for token in web.token),
+        }
+    )
+
+
 def _files_anchored(section: AnySection, folder: Path) -> AnySection:
-    """Let every relative path of a section start at `folder`."""
+    """Let every relative path of a section start at `folder`, and every credential at systemd's folder of them."""
     if section is None:
         return section
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    credentials = Path(given) if given else None
     paths = {name: value for name, value in section if isinstance(value, Path)}
-    return section.model_copy(update={name: folder / path.expanduser() for name, path in paths.items()})
+    return section.model_copy(update={name: file_place(path, folder, credentials) for name, path in paths.items()})
 
 
 def _bundle_place(bundle: str, folder: Path, node: NodeSettings) -> str:

@@ -1,5 +1,6 @@
 """`[model]`: which bundle segments, and on what."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
@@ -8,6 +9,9 @@ from node.settings.values import Section
 
 #: Name of the bundle that ships with the node.
 STARTER_BUNDLE = "starter"
+
+#: The networks of a large model, on a slow machine, with the self-test.
+_LOADING_S = 3600.0
 
 Folds = Annotated[int, Field(strict=True, ge=0)]
 
@@ -49,4 +53,12 @@ class ModelSettings(Section):
     tolerance_ppm: Annotated[float, Field(strict=True, ge=0)] = 5
     #: When a device has too little memory even for one tile, the case runs on the CPU.
     cpu_fallback: StrictBool = True
+    #: Socket of `cspine-node worker`, which then holds the networks; without it, processes of the node itself do. A
+    #: relative path starts at the settings file.
+    worker: Path | None = None
     cpu: CpuSettings = CpuSettings()
+
+    @property
+    def longest_s(self) -> float:
+        """Longest that a sound engine takes for a case: its own limit, that of one before it, and loading anew."""
+        return 2 * self.timeout_s + _LOADING_S

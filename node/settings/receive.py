@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 
-from node.settings.values import AETitleText, Port, PositiveSeconds, Section
+from node.settings.values import AETitleText, Port, PositiveSeconds, SecretFile, Section
 
 
 def _network(text: str) -> str:
@@ -24,8 +24,8 @@ class ListenerTlsSettings(Section):
     PEM files; a relative path starts at the settings file.
     """
 
-    certificate: Path
-    key: Path
+    certificate: SecretFile
+    key: SecretFile
     #: Who may sign the certificates of peers.
     authorities: Path
     port: Annotated[int, Field(strict=True, ge=0, le=65535)] = 2762

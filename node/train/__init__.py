@@ -1,1 +1,1 @@
-"""How the starter bundle came about: generated anatomy and the recipe that trains on it."""
+"""Training: the starter bundle on generated anatomy, and models on the public download (`cspineseg/`)."""

@@ -98,3 +98,4 @@ def test_the_demo_ends_with_results_in_orthanc_and_a_picture(
     seg, report = (pydicom.dcmread(tmp_path / "out" / name) for name in ("seg.dcm", "sr.dcm"))
     assert report.SOPInstanceUID in archived
     assert seg.SOPInstanceUID in archived
+    assert len([*(tmp_path / "out" / "phantom").glob("*.dcm")]) == (0 if source else 21)

@@ -12,11 +12,9 @@ def test_every_state_has_a_row_and_leads_to_known_states():
     assert all(following <= set(CaseState) for following in TRANSITIONS.values())
 
 
-def test_only_delivered_and_superseded_cases_stay_as_they_are():
-    assert {state for state, following in TRANSITIONS.items() if not following} == {
-        CaseState.DELIVERED,
-        CaseState.SUPERSEDED,
-    }
+def test_only_superseded_cases_stay_as_they_are_and_delivered_ones_until_they_are_sent_once_more():
+    assert {state for state, following in TRANSITIONS.items() if not following} == {CaseState.SUPERSEDED}
+    assert TRANSITIONS[CaseState.DELIVERED] == {CaseState.SENDING}
 
 
 def test_no_state_follows_itself():

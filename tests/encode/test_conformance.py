@@ -15,6 +15,7 @@ from pydicom.tag import Tag
 from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
     StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
     Verification,
 )
@@ -116,6 +117,7 @@ def test_every_object_has_the_series_number_and_the_class_that_are_stated(made: 
         Verification,
         StorageCommitmentPushModel,
         StudyRootQueryRetrieveInformationModelFind,
+        StudyRootQueryRetrieveInformationModelGet,
         StudyRootQueryRetrieveInformationModelMove,
     }
     sent = {uid for _, uid, user, _ in rows(STATEMENT, "SOP Class") if user.startswith("yes")}

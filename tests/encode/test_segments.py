@@ -93,17 +93,14 @@ def test_what_a_segment_is_and_where_it_lies_is_coded(
 ) -> None:
     findings = case_of(source, [level]).findings
     [part] = divide(findings, SegmentsOf.STRUCTURES)
-    described = spec(part, findings.algorithm, IDENTITY)
+    described = spec(part, findings, IDENTITY)
     assert (described.property_type, described.anatomic_regions) == (property_type, regions)
 
 
 def test_a_level_has_the_same_colour_in_every_study(source: Source) -> None:
     for levels in ([body("C5")], NECK):
         findings = case_of(source, levels).findings
-        colours = {
-            part.level: spec(part, findings.algorithm, IDENTITY).color
-            for part in divide(findings, SegmentsOf.STRUCTURES)
-        }
+        colours = {part.level: spec(part, findings, IDENTITY).color for part in divide(findings, SegmentsOf.STRUCTURES)}
         assert colours[body("C5")] == type(colours[body("C5")]).from_srgb(*colour(BODY, body("C5")))
 
 
@@ -111,7 +108,7 @@ def test_every_segment_has_a_tracking_uid_of_its_own_and_a_level_always_the_same
     uids = []
     for levels in (NECK, [*NECK[2:6], BODY, DISC]):
         findings = case_of(source, levels).findings
-        specs = [spec(part, findings.algorithm, IDENTITY) for part in divide(findings, SegmentsOf.STRUCTURES)]
+        specs = [spec(part, findings, IDENTITY) for part in divide(findings, SegmentsOf.STRUCTURES)]
         uids.append({described.tracking_id: described.tracking_uid for described in specs})
     whole, fewer = uids
     assert len(set(whole.values())) == 15

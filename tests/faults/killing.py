@@ -24,7 +24,7 @@ from faults.processes import Watched, until
 from oracle import write_blocks
 from peers import Orthanc
 
-from node.bootstrap import open_journal_for_reading
+from node.bootstrap.state import open_journal_for_reading
 from node.demo.archive import free_port
 from node.journal.overview import overview
 from node.settings import load_settings

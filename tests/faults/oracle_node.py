@@ -14,7 +14,7 @@ import threading
 
 from oracle import OracleSegmenter
 
-from node import bootstrap
+from node.bootstrap import live
 from node.cli import main
 from node.receive.spool import Incoming
 from node.settings import ModelSettings
@@ -26,6 +26,8 @@ class OracleEngine:
     """What the service takes for an engine; loaded at once."""
 
     capacity = 1
+    is_ready = True
+    devices = ()
 
     def __init__(self) -> None:
         self._segmenter = OracleSegmenter()
@@ -38,7 +40,7 @@ class OracleEngine:
 
 
 def open_engine(model: ModelSettings) -> OracleEngine:
-    """Stand in for `bootstrap.open_engine`."""
+    """Stand in for the engine of `node.bootstrap.live`."""
     return OracleEngine()
 
 
@@ -87,7 +89,7 @@ def become(config: str, output: str) -> None:
 
 
 if __name__ == "__main__":
-    bootstrap.open_engine = open_engine  # type: ignore[assignment]
+    live.open_engine = open_engine  # type: ignore[assignment]
     if sys.argv[1] == "template":
         template(sys.argv[2])
     else:

@@ -9,6 +9,7 @@ import pytest
 from node.domain.arrivals import Expectation, ExpectedBy, Quarantined
 from node.journal.arrivals import HeldInstance, OpenSeries, Outcome
 from node.journal.overview import events, overview
+from node.journal.pulls import PullJournal
 
 A, B = "a" * 64, "b" * 64
 
@@ -76,10 +77,10 @@ def test_an_own_result_is_remembered_with_its_series(journal, fill):
 
 def test_the_uid_of_a_result_is_known(journal, fill):
     claim = fill.running(journal)
-    assert not journal.arrivals.is_known_result("9.1.1")
+    assert not PullJournal(journal.store).made_here(["9.1.1"])
     journal.cases.finish(claim, fill.results(claim.case_id, "archive"))
-    assert journal.arrivals.is_known_result("9.1.1")
-    assert not journal.arrivals.is_known_result("1.2.3.1")
+    assert PullJournal(journal.store).made_here(["9.1.1"])
+    assert not PullJournal(journal.store).made_here(["1.2.3.1"])
 
 
 def test_bytes_in_quarantine_are_recorded_once(journal):

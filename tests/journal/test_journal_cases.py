@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from node.domain.case import TRANSITIONS, CaseState, Reason
+from node.domain.findings import Verdict
 from node.errors import IllegalTransition
-from node.journal.cases import NewCase, move_case
+from node.journal.cases import Account, NewCase, move_case
 from node.journal.overview import events, overview
+from node.journal.pulls import PullJournal
 
 WHY = Reason(code="engine-error", text="the network failed")
 
@@ -76,13 +78,28 @@ def test_each_object_goes_to_the_destinations_that_take_it_and_to_no_other(journ
 
 def test_a_case_whose_objects_go_nowhere_is_delivered_and_says_why(journal, fill):
     claim = fill.running(journal)
-    assert journal.cases.finish(claim, fill.results(claim.case_id), [WHY])
+    assert journal.cases.finish(claim, fill.results(claim.case_id), Account(reasons=[WHY]))
     assert (latest(journal)["state"], latest(journal)["reasons"]) == (
         "delivered",
         [{"code": "engine-error", "text": "the network failed"}],
     )
     assert events(journal.store, series_uid="1.2.3")[3]["detail"]["reasons"] == latest(journal)["reasons"]
-    assert journal.arrivals.is_known_result("9.1.1")
+    assert PullJournal(journal.store).made_here(["9.1.1"])
+
+
+def test_a_result_has_its_verdict_and_its_times(journal, fill):
+    claim = fill.running(journal)
+    assert latest(journal)["verdict"] is None
+    told = Account(verdict=Verdict.REVIEW, timings_s={"segment": 12.5, "encode": 0.25}, seconds=13.0)
+    assert journal.cases.finish(claim, fill.results(claim.case_id, "archive"), told)
+    assert (latest(journal)["state"], latest(journal)["verdict"]) == ("sending", "review")
+    (sending,) = [event for event in events(journal.store, series_uid="1.2.3") if event["what"] == "case sending"]
+    assert sending["detail"] == {
+        "reasons": [],
+        "verdict": "review",
+        "timings_s": {"segment": 12.5, "encode": 0.25},
+        "seconds": 13.0,
+    }
 
 
 def test_a_case_without_objects_does_not_wait_for_ever(journal, fill):
@@ -110,7 +127,7 @@ def test_a_claim_that_is_not_the_one_handed_out_can_do_nothing(journal, fill, ch
     journal.cases.give_up(stale)
     assert fill.states(journal) == ["running"]
     assert fill.deliveries(journal) == []
-    assert not journal.arrivals.is_known_result("9.1.1")
+    assert not PullJournal(journal.store).made_here(["9.1.1"])
 
 
 def test_a_claim_that_was_released_and_claimed_anew_is_stale_even_for_the_same_owner(journal, fill):

@@ -1,20 +1,30 @@
 """Journals of older and newer software."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from node.domain.case import CaseState
 from node.errors import JournalError
+from node.journal import schema
 from node.journal.check import check
+from node.journal.engines import postgresql_engine, sqlite_engine
 from node.journal.journal import Journal
 from node.journal.overview import events, overview
 from node.journal.store import Store
 
 VERSION_1 = Path(__file__).with_name("version1.sql").read_text(encoding="utf-8")
+VERSION_2 = Path(__file__).with_name("version2.sql").read_text(encoding="utf-8")
+
+
+#: By version 3.
+ADDED_INDEXES = {"case_by_study", "case_by_time", "case_by_route", "event_by_case", "event_by_what"}
 
 
 @pytest.fixture
@@ -23,6 +33,17 @@ def old(tmp_path):
     path = tmp_path / "journal.sqlite"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(VERSION_1)
+        connection.execute("PRAGMA journal_mode=WAL")
+    return path
+
+
+@pytest.fixture
+def second(tmp_path):
+    """A journal of version 2: results that are good, to be looked at and not to be used, one whose reasons were lost,
+    a failure, and two cases without results."""
+    path = tmp_path / "second.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_2)
         connection.execute("PRAGMA journal_mode=WAL")
     return path
 
@@ -58,12 +79,13 @@ def test_a_journal_of_version_1_is_brought_up_without_loss(old):
         ]
 
 
-def test_what_was_brought_up_has_the_tables_of_a_new_journal(old, tmp_path):
-    one, other = Store(old), Store(tmp_path / "new.sqlite")
+@pytest.mark.parametrize("version", ["old", "second"])
+def test_what_was_brought_up_has_the_tables_of_a_new_journal(version, request, tmp_path):
+    one, other = Store(request.getfixturevalue(version)), Store(tmp_path / "new.sqlite")
     assert columns(one) == columns(other)
     with one.reading() as connection:
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0002"
-        assert connection.exec_driver_sql("SELECT version FROM about").scalar() == 2
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "0003"
+        assert connection.exec_driver_sql("SELECT version FROM about").scalar() == 3
     one.close()
     other.close()
 
@@ -94,6 +116,26 @@ def test_the_counts_of_version_1_are_made_from_its_rows(old):
     }  # fmt: skip
 
 
+def test_the_verdicts_of_version_2_are_made_from_the_reasons(second):
+    before = [{**row, "seal": None} for row in rows(second, "case")]
+    journal = Journal(second)
+    after = rows(second, "case")
+    assert [row.pop("verdict") for row in after] == ["good", "review", "reject", None, None, None, None]
+    assert [{**row, "seal": None} for row in after] == before
+    assert check(journal.store) == ()
+    journal.close()
+
+
+def test_a_row_of_version_2_that_was_damaged_stays_so(second):
+    with closing(sqlite3.connect(second)) as connection:
+        connection.execute("UPDATE \"case\" SET route = 'other' WHERE id = 2")
+        connection.commit()
+    journal = Journal(second)
+    assert [(item.table, item.row) for item in check(journal.store)] == [("case", 2)]
+    assert [row["verdict"] for row in rows(second, "case")][:3] == ["good", None, "reject"]
+    journal.close()
+
+
 def test_the_old_journal_is_kept_beside_the_new_one(old):
     for _ in range(2):
         Journal(old).close()
@@ -103,7 +145,7 @@ def test_the_old_journal_is_kept_beside_the_new_one(old):
 
 
 def test_a_reader_does_not_bring_a_journal_up(old):
-    with pytest.raises(JournalError, match="the journal has version 1, this software needs 2"):
+    with pytest.raises(JournalError, match="the journal has version 1, this software needs 3"):
         Store(old, read_only=True)
     assert rows(old, "about") == [{"version": 1}]
 
@@ -112,14 +154,75 @@ def test_a_step_that_fails_leaves_the_old_journal(old, monkeypatch):
     def broken(*_args):
         raise JournalError("stop")
 
-    monkeypatch.setattr("node.journal.seals.seal_of", broken)
+    monkeypatch.setattr("node.journal.migrations.resealing.seal_of", broken)
     with pytest.raises(JournalError, match="stop"):
         Journal(old)
     monkeypatch.undo()
     assert rows(old, "about") == [{"version": 1}]
     assert "seal" not in rows(old, "case")[0]
     Journal(old).close()
-    assert rows(old, "about") == [{"version": 2}]
+    assert rows(old, "about") == [{"version": 3}]
+
+
+@pytest.fixture
+def second_in_postgresql(second, blank):
+    """The journal of version 2 in PostgreSQL: the tables of today without what version 3 added, and the same rows."""
+    Journal(blank).close()
+    source, target = sqlite_engine(second, read_only=True, writes=False), postgresql_engine(blank, read_only=False)
+    with source.connect() as old, target.begin() as new:
+        new.exec_driver_sql('ALTER TABLE "case" DROP COLUMN verdict')
+        for index in ADDED_INDEXES:
+            new.exec_driver_sql(f"DROP INDEX {index}")
+        for table in (schema.about, schema.alembic_version):
+            new.execute(table.delete())
+        for table in schema.metadata.sorted_tables:
+            kept = [column for column in table.c if column.name != "verdict"]
+            found = [dict(row) for row in old.execute(select(*kept)).mappings()]
+            if found:
+                new.execute(table.insert(), found)
+    source.dispose()
+    target.dispose()
+    return blank
+
+
+@pytest.mark.peer("postgresql")
+def test_a_journal_of_version_2_in_postgresql_is_brought_up(second_in_postgresql):
+    with pytest.raises(JournalError, match="the journal has version 2, this software needs 3"):
+        Store(second_in_postgresql, read_only=True)
+    journal = Journal(second_in_postgresql)
+    with journal.store.reading() as connection:
+        verdicts = connection.exec_driver_sql('SELECT verdict FROM "case" ORDER BY id').scalars().all()
+        indexes = {index["name"] for table in ("case", "event") for index in inspect(connection).get_indexes(table)}
+    assert indexes >= ADDED_INDEXES
+    assert verdicts == ["good", "review", "reject", None, None, None, None]
+    assert check(journal.store) == ()
+    journal.close()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from node.journal.journal import Journal
+from node.journal.migrations.resealing import Rows
+Rows.seal = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+Journal(sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    "place", ["second", pytest.param("second_in_postgresql", marks=pytest.mark.peer("postgresql"))]
+)
+def test_a_process_that_is_killed_while_it_brings_a_journal_up_leaves_the_old_one(place, request):
+    where = request.getfixturevalue(place)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(where)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(JournalError, match="the journal has version 2, this software needs 3"):
+        Store(where, read_only=True)
+    journal = Journal(where)
+    assert check(journal.store) == ()
+    with journal.store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() == ["0003"]
+    journal.close()
 
 
 @pytest.mark.peer("postgresql")
@@ -128,9 +231,9 @@ def test_a_journal_in_postgresql_is_made_once_and_one_of_newer_software_is_refus
     fill.running(first)
     assert fill.states(second) == ["running"]
     with first.store.transaction() as connection:
-        connection.exec_driver_sql("UPDATE about SET version = 3")
+        connection.exec_driver_sql("UPDATE about SET version = 4")
     for read_only in (True, False):
-        with pytest.raises(JournalError, match="the journal has version 3, this software needs 2"):
+        with pytest.raises(JournalError, match="the journal has version 4, this software needs 3"):
             Store(blank, read_only=read_only)
     first.close()
     second.close()

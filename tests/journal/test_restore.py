@@ -9,6 +9,7 @@ from node.domain.case import ObjectKind, ResultObject
 from node.domain.identifiers import set_digest
 from node.journal.arrivals import Outcome
 from node.journal.overview import overview
+from node.journal.pulls import PullJournal
 from node.journal.restore import RestoredCase
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,7 +42,7 @@ def test_a_case_made_of_all_instances_is_sent_again_and_its_series_closed(journa
     assert (fill.states(journal), journal.arrivals.open_series()) == (["sending"], ())
     (delivery,) = journal.deliveries.pending("archive")
     assert (delivery.path, delivery.attempts, delivery.study_uid) == ("results/00000007-1/seg.dcm", 0, "1.2")
-    assert journal.arrivals.is_known_result("9.1.1")
+    assert PullJournal(journal.store).made_here(["9.1.1"])
 
 
 def test_a_case_is_restored_once(journal, fill):

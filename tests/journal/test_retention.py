@@ -8,6 +8,7 @@ from node.domain.arrivals import Expectation, ExpectedBy
 from node.domain.case import CaseState
 from node.errors import IllegalTransition
 from node.journal.arrivals import Outcome
+from node.journal.pulls import PullJournal
 from node.journal.retention import SettledSeries
 
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
@@ -84,7 +85,7 @@ def test_what_is_forgotten_is_new_when_it_comes_again(delivered, fill):
     assert delivered.retention.settled(LATER, LATER) == ()
     assert not delivered.retention.forget("1.2.3")
     assert (delivered.arrivals.instances("1.2.3"), delivered.arrivals.held(["1.2.3.1"])) == ((), ())
-    assert delivered.arrivals.is_known_result("9.1.1")
+    assert PullJournal(delivered.store).made_here(["9.1.1"])
     with pytest.raises(IllegalTransition, match="has been purged"):
         delivered.cases.reprocess(1)
     assert delivered.arrivals.record(fill.arrival(1)) is Outcome.NEW

@@ -9,6 +9,7 @@ import pytest
 from node.domain.case import Reason
 from node.domain.commitment import CommitmentRequest, Reference
 from node.errors import JournalDamaged, JournalError
+from node.journal.cases import Account
 from node.journal.check import Damage, check
 from node.journal.journal import Journal
 from node.journal.store import Store
@@ -22,7 +23,7 @@ REQUEST = CommitmentRequest(
 def full(journal, fill):
     """A journal with a row in every sealed table."""
     claim = fill.running(journal)
-    journal.cases.finish(claim, fill.results(1, "archive"), [Reason(code="doubt", text="blurred")])
+    journal.cases.finish(claim, fill.results(1, "archive"), Account(reasons=[Reason(code="doubt", text="blurred")]))
     first, _ = journal.deliveries.pending("archive")
     journal.deliveries.record_sent(first)
     journal.commitments.begin("archive", "5.5", journal.deliveries.awaiting("archive"))
@@ -133,7 +134,7 @@ def damage_of(path):
 
 
 def test_of_random_bytes_in_the_file_none_changes_a_row_unseen(sqlite_journal, tmp_path, fill):
-    for number in range(1, 9):
+    for number in range(1, 17):
         sqlite_journal.cases.finish(fill.running(sqlite_journal, series=f"6.{number}"), fill.results(number, "archive"))
     path, copy = sqlite_journal.store.path, tmp_path / "copy.sqlite"
     sqlite_journal.close()
@@ -141,7 +142,7 @@ def test_of_random_bytes_in_the_file_none_changes_a_row_unseen(sqlite_journal, t
     assert not damage_of(path)
     chance = random.Random(7)
     seen = 0
-    for _ in range(25):
+    for _ in range(30):
         place = chance.randrange(len(clean) - 16)
         copy.write_bytes(clean[:place] + chance.randbytes(16) + clean[place + 16 :])
         if damage_of(copy):

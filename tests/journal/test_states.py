@@ -17,12 +17,17 @@ from hypothesis.stateful import (
 )
 
 from node.domain.case import TRANSITIONS, CaseState, Reason
+from node.domain.findings import Verdict
 from node.errors import IllegalTransition
+from node.journal.cases import Account
 from node.journal.check import check
 from node.journal.journal import Journal
+from node.journal.operators import Forms
 from node.journal.overview import overview
 
 WHY = Reason(code="engine-error", text="the network failed")
+GOOD = Account(verdict=Verdict.GOOD)
+FORMS = Forms(usable=frozenset({"SEG", "SR"}), rejected=frozenset())
 UNSETTLED = {"pending", "sent"}
 
 
@@ -74,7 +79,7 @@ class Cases(RuleBasedStateMachine):
         valid = case[0] == "running"
         cases = self.journal.cases
         if outcome == "finish":
-            assert cases.finish(claim, self.fill.results(claim.case_id, "archive")) == valid
+            assert cases.finish(claim, self.fill.results(claim.case_id, "archive"), GOOD) == valid
             after = ["sending", ["pending", "pending"]]
         elif outcome == "put back":
             assert cases.put_back(claim) == valid
@@ -101,6 +106,18 @@ class Cases(RuleBasedStateMachine):
         if after == "cancelled":
             self.end(case, after)
         case[0] = after
+
+    @rule(data=st.data())
+    def an_operator_sends(self, data):
+        number = data.draw(st.integers(1, len(self.cases)))
+        case = self.cases[number - 1]
+        if case[0] not in {"sending", "delivered", "undelivered", "held"} or not case[1]:
+            with pytest.raises(IllegalTransition):
+                self.journal.cases.send(number, "archive", FORMS)
+            return
+        case[0] = "held" if case[0] == "held" else "sending"
+        case[1] = [state if state in UNSETTLED else "pending" for state in case[1]]
+        assert self.journal.cases.send(number, "archive", FORMS).value == case[0]
 
     @rule(step=st.sampled_from(["sent", "delivered", "refused", "unconfirmed", "failed"]), first=st.booleans())
     def the_destination_answers(self, step, first):

@@ -1,5 +1,6 @@
 """The database under the journal: one writer, durable, versioned, readable beside the writer."""
 
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import structlog
 
 from node.errors import JournalError, NodeAlreadyRunning, SettingsError
+from node.journal import engines
 from node.journal.engines import warn_of_wal_reset
 from node.journal.journal import Journal
 from node.journal.overview import overview
@@ -105,6 +107,27 @@ def test_a_reader_cannot_write_and_takes_no_lock(tmp_path, fill):
     reader.close()
 
 
+def test_a_reader_follows_when_another_journal_is_put_in_the_place_of_the_first(tmp_path, fill):
+    path = tmp_path / "journal.sqlite"
+    Journal(path).close()
+    other = Journal(tmp_path / "other.sqlite")
+    fill.running(other)
+    other.close()
+    reader = Store(path, read_only=True)
+    assert overview(reader, latest=1)["latest_cases"] == []
+    (tmp_path / "other.sqlite").replace(path)
+    assert overview(reader, latest=1)["latest_cases"][0]["state"] == "running"
+    path.unlink()
+    with pytest.raises(JournalError, match="unable to open"):
+        overview(reader, latest=1)
+    writer = Journal(path)
+    assert overview(reader, latest=1)["latest_cases"] == []
+    fill.running(writer)
+    assert overview(reader, latest=1)["latest_cases"][0]["state"] == "running"
+    writer.close()
+    reader.close()
+
+
 def test_a_reader_does_not_make_a_journal(tmp_path):
     with pytest.raises(JournalError, match="unable to open"):
         Store(tmp_path / "journal.sqlite", read_only=True)
@@ -116,10 +139,10 @@ def test_a_journal_of_another_version_is_refused_untouched_and_its_lock_let_go(t
     path = tmp_path / "journal.sqlite"
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE about (version INTEGER NOT NULL)")
-        other.execute("INSERT INTO about VALUES (3)")
+        other.execute("INSERT INTO about VALUES (4)")
     other.close()
     for _ in range(2):
-        with pytest.raises(JournalError, match="the journal has version 3, this software needs 2"):
+        with pytest.raises(JournalError, match="the journal has version 4, this software needs 3"):
             Store(path, read_only=read_only)
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("about",)]
@@ -168,6 +191,13 @@ def test_a_server_that_is_not_there_is_an_error_that_may_pass_and_tells_no_passw
 
 
 @pytest.mark.peer("postgresql")
+def test_a_server_that_accepts_and_stays_silent_is_given_up(monkeypatch):
+    monkeypatch.setitem(engines._PATIENCE, "connect_timeout", 2)
+    failed = pytest.raises(JournalError, match=r"^the journal failed: OperationalError$")
+    with socket.create_server(("127.0.0.1", 0)) as silent, failed:
+        Store(f"postgresql://node@127.0.0.1:{silent.getsockname()[1]}/journal", read_only=True)
+
+
 def test_a_transaction_that_lost_against_another_is_done_again(postgresql):
     store = Store(postgresql)
     tries = []

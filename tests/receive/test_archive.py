@@ -187,3 +187,47 @@ def test_a_tree_has_its_own_cap_and_shares_that_of_bytes(tmp_path, folder, monke
     monkeypatch.setattr("node.receive.archive._MOST_BYTES", 1)
     with pytest.raises(UnsafeArchive, match="unpacks to more than it may"):
         unpack_tree(zipped(tmp_path / "b.zip", [("a", b"x"), ("b", b"x")]), folder)
+
+
+def test_of_a_zip_the_wanted_files_alone_are_unpacked_under_the_same_numbers(tmp_path, folder):
+    path = zipped(tmp_path / "a.zip", [("a", b"one"), ("b/", b""), ("b/c", b"two"), ("d", b"three")])
+    unpacked = unpack(path, folder, {1, 2})
+    assert [(item.name, item.read_bytes()) for item in unpacked] == [("000001", b"two"), ("000002", b"three")]
+
+
+def test_the_beginnings_of_files_are_read_without_unpacking(tmp_path):
+    path = zipped(tmp_path / "a.zip", [("a", b"one"), ("b/", b""), ("b/c", b"three"), ("d", bytes(10 << 20))])
+    assert list(archive.heads(path, 4)) == [(0, b"one"), (1, b"thre"), (2, bytes(4))]
+
+
+def test_beginnings_of_a_damaged_zip_are_refused(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4 but no zip")
+    with pytest.raises(UnsafeArchive):
+        list(archive.heads(tmp_path / "a.zip", 4))
+
+
+def test_an_open_archive_gives_its_files_one_by_one(tmp_path):
+    path = zipped(tmp_path / "a.zip", [("b/", b""), ("b/2.dcm", b"two"), ("1.dcm", b"x" * 5000)])
+    with archive.OpenArchive(path) as opened:
+        assert list(opened.files.items()) == [("b/2.dcm", 3), ("1.dcm", 5000)]
+        opened.copy("b/2.dcm", tmp_path / "two", 3)
+        assert opened.copy_head("1.dcm", tmp_path / "head", 10) is False
+        assert opened.copy_head("b/2.dcm", tmp_path / "whole", 10) is True
+        with pytest.raises(UnsafeArchive, match="claims more than"):
+            opened.copy("1.dcm", tmp_path / "one", 4999)
+    assert (tmp_path / "two").read_bytes() == (tmp_path / "whole").read_bytes() == b"two"
+    assert (tmp_path / "head").read_bytes() == b"x" * 10 + bytes(4990)
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a\\b", "C:evil", "a/../../b"])
+def test_an_archive_with_a_name_that_leads_out_is_not_opened(tmp_path, name):
+    path = zipped(tmp_path / "a.zip", [("sound", b""), (name, b"evil")])
+    with pytest.raises(UnsafeArchive, match="leads out"):
+        archive.OpenArchive(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x05\x06"])
+def test_what_is_no_archive_is_not_opened(tmp_path, content):
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(UnsafeArchive, match="cannot be unpacked"):
+        archive.OpenArchive(tmp_path / "a.zip")

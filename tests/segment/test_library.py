@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from node.bootstrap import open_bundle
+from node.bootstrap.engine import open_bundle
 from node.errors import BundleError, BundleTampered
 from node.segment.bundle import load_bundle, seal
 from node.segment.models.library import Library

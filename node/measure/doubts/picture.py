@@ -100,6 +100,8 @@ def _ghost(planes: _Planes) -> float | None:
     if signal <= 0:
         return None
     blocks = _blocks(planes)
+    if not blocks.size:
+        return None
     count = blocks.shape[2]
     tissue = blocks > _TISSUE * signal
     hindmost = np.where(tissue.any(axis=2), count - np.argmax(tissue[:, :, ::-1], axis=2), count)

@@ -12,6 +12,7 @@ from pynetdicom import AE
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from node.log import get_logger
+from node.receive.intake import ConnectionRefusal
 from node.receive.server.association import AcceptedAssociation, Desk
 from node.receive.server.seats import Seat
 
@@ -116,6 +117,8 @@ class Acceptor(AssociationServer):
         seat = self.desk.seats.take(client_address[0])
         if seat is not None:
             self._seats[request] = seat
+        else:
+            self.desk.storage.intake.count(ConnectionRefusal.NO_SEAT)
         return seat is not None
 
     def seat_of(self, request: Any) -> Seat:

@@ -12,6 +12,7 @@ from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
 
 from node.log import get_logger
+from node.receive.intake import ConnectionRefusal
 from node.receive.server.connection import Connection, Filled, Wake
 from node.receive.server.messages import Messages
 from node.receive.server.pdus import PduReader
@@ -95,6 +96,7 @@ class AcceptedAssociation(Association):
                 self.certificate = certificate_of(self.connection.socket)
         except OSError as error:
             get_logger().warning("TLS refused", why=getattr(error, "reason", None) or type(error).__name__)
+            self.desk.storage.intake.count(ConnectionRefusal.TLS)
             return False
         return filled is Filled.BYTES
 

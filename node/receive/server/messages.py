@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from node.receive.intake import InstanceRefusal
 from node.receive.server.commands import (
     C_CANCEL_RQ,
     C_STORE_RQ,
@@ -11,7 +12,7 @@ from node.receive.server.commands import (
     parse_command,
     store_response,
 )
-from node.receive.server.storage import CANNOT_UNDERSTAND, CLASS_NOT_SUPPORTED, Reception
+from node.receive.server.storage import CANNOT_UNDERSTAND, CLASS_NOT_SUPPORTED, Reception, Storage
 from node.receive.spool import StoreRequest
 
 _MOST_COMMAND_BYTES = 16 << 10
@@ -88,18 +89,20 @@ class Messages:
     def _begin(self, command: Command) -> Reception:
         """Begin to take an instance (PS3.7 9.1.1)."""
         association = self._association
+        storage: Storage = association.desk.storage
         context = association._accepted_cx[self._context_id]
         if self._number is None:
             self._number = association.desk.number(association)
         if str(context.abstract_syntax) != command.sop_class_uid:
-            return Reception(association.desk.storage, self._number, CLASS_NOT_SUPPORTED)
+            refusal = InstanceRefusal.CLASS_NOT_SUPPORTED
+            return storage.refuse(self._number, CLASS_NOT_SUPPORTED, refusal)
         request = StoreRequest(
             sop_class_uid=command.sop_class_uid,
             sop_instance_uid=command.sop_instance_uid,
             transfer_syntax_uid=str(context.transfer_syntax[0]),
             calling_ae=association.requestor.ae_title.strip(),
         )
-        return association.desk.storage.begin(request, self._number)  # type: ignore[no-any-return]
+        return storage.begin(request, self._number)
 
     def _message_ended(self) -> None:
         command, reception = self._command, self._reception
@@ -111,6 +114,7 @@ class Messages:
         if reception is not None:
             self._answer(command, reception.end())
         elif command.field == C_STORE_RQ:
+            self._association.desk.storage.intake.count(InstanceRefusal.NO_DATA_SET)
             self._answer(command, CANNOT_UNDERSTAND)
         else:
             self._association.serve_message(self._context_id, command_set, data_set if command.has_data_set else None)

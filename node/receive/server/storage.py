@@ -9,6 +9,8 @@ from collections.abc import Callable
 from node.domain.arrivals import Arrival, Quarantined
 from node.errors import JournalError
 from node.log import get_logger
+from node.receive.headroom import Shortage
+from node.receive.intake import InstanceEnd, InstanceRefusal, Intake
 from node.receive.spool import Incoming, Spool, StoreRequest
 from node.receive.traffic import Traffic
 
@@ -20,17 +22,26 @@ OUT_OF_RESOURCES = 0xA700
 #: Error: Cannot understand (PS3.4 B.2.3): there is no data set at all.
 CANNOT_UNDERSTAND = 0xC000
 
+_END_OF = {
+    Arrival: InstanceEnd.STORED,
+    Quarantined: InstanceEnd.QUARANTINED,
+    type(None): InstanceEnd.DUPLICATE,
+}
+
 
 class Storage:
     """Takes instances of all associations. `gate` says why nothing may be taken now, or None."""
 
-    def __init__(self, spool: Spool, traffic: Traffic, gate: Callable[[], str | None], maximum_bytes: int) -> None:
+    def __init__(
+        self, spool: Spool, traffic: Traffic, gate: Callable[[], Shortage | None], maximum_bytes: int, intake: Intake
+    ) -> None:
         """An instance larger than `maximum_bytes` is refused; 0 sets no limit."""
         self.spool = spool
         self.traffic = traffic
         self.gate = gate
         self.maximum_bytes = maximum_bytes
-        self._closed: str | None = None
+        self.intake = intake
+        self._closed: Shortage | None = None
 
     def begin(self, request: StoreRequest, association: int) -> "Reception":
         """Begin to take one instance, whose data set follows."""
@@ -40,10 +51,15 @@ class Storage:
             self._closed = closed
             get_logger().warning("instances are refused" if closed else "instances are taken again", why=closed or "")
         if closed is not None:
-            return Reception(self, association, OUT_OF_RESOURCES)
+            return self.refuse(association, OUT_OF_RESOURCES, InstanceRefusal(closed))
         reception = Reception(self, association, SUCCESS)
         reception.open(request)
         return reception
+
+    def refuse(self, association: int, status: int, why: InstanceRefusal) -> "Reception":
+        """Return the reception of an instance that is answered with `status`, whatever follows."""
+        self.intake.count(why)
+        return Reception(self, association, status)
 
 
 class Reception:
@@ -70,6 +86,7 @@ class Reception:
         self._bytes += len(fragment)
         if 0 < self._storage.maximum_bytes < self._bytes:
             get_logger().warning("instance refused", why="larger than maximum_instance_mb", status="0xA700")
+            self._storage.intake.count(InstanceRefusal.TOO_LARGE)
             self._status = OUT_OF_RESOURCES
             self.drop()
             return
@@ -81,6 +98,7 @@ class Reception:
     def end(self) -> int:
         """Keep the instance and return the status of the C-STORE-RSP."""
         incoming, self._incoming = self._incoming, None
+        self._storage.intake.received(self._bytes)
         if incoming is None:
             return self._status
         try:
@@ -94,6 +112,7 @@ class Reception:
             self._storage.traffic.arrived(taken.series_uid, self._association)
         elif isinstance(taken, Quarantined):
             get_logger().warning("bytes quarantined", code=taken.code)
+        self._storage.intake.count(_END_OF[type(taken)])
         return self._status
 
     def drop(self) -> None:
@@ -104,5 +123,6 @@ class Reception:
 
     def _fail(self, error: Exception) -> None:
         get_logger().error("instance not stored", error=type(error).__name__, status="0xA700")
+        self._storage.intake.count(InstanceRefusal.NOT_STORED)
         self._status = OUT_OF_RESOURCES
         self.drop()

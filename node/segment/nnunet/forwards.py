@@ -1,10 +1,12 @@
 """One network's forward pass: torch on its device, or OpenVINO on the CPU.
 
 OpenVINO computes in float32 here; its answer differs from torch's by rounding, as one build of torch differs from the
-next. It is converted through OpenVINO's own frontend, since its `convert_model` reports to its makers.
+next. It is converted through OpenVINO's own frontend. OpenVINO tells its makers of every import and conversion unless
+the package that does so is missing, so here it always is.
 """
 
 import importlib.util
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -60,6 +62,7 @@ def _answer(request: Any, output: Any, tile: torch.Tensor) -> torch.Tensor:
 
 
 def _compiled(network: nn.Module, patch: Sequence[int], threads: int) -> Any:
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # "not installed" to an import
     from openvino import Core, PartialShape  # noqa: PLC0415 - not everywhere installed
     from openvino.frontend import FrontEndManager  # noqa: PLC0415
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415

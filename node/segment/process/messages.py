@@ -17,6 +17,7 @@ from node.domain.anatomy import StructureKind
 from node.domain.findings import Algorithm, Run, Segmentation
 from node.domain.geometry import Grid
 from node.errors import EngineError, NodeError
+from node.segment.devices import Device
 from node.segment.layers import Layers, packed
 from node.settings import ModelSettings
 
@@ -170,7 +171,26 @@ class Failure(_Message):
         return _CLASSES.get(self.code, EngineError)(self.text)
 
 
-Message = Start | Ready | Case | Begun | Answer | Failure
+class Serving(_Message):
+    """From a worker, first: its networks are in memory."""
+
+    what: Literal["serving"] = "serving"
+    #: Of its software: a node of another one does not ask it.
+    version: str
+    algorithm: Algorithm
+    #: How many devices compute there.
+    devices: int = Field(ge=1)
+
+
+class Alive(_Message):
+    """From a worker, every few seconds: it has not stopped."""
+
+    what: Literal["alive"] = "alive"
+    #: What the driver says of the machine's devices now: the node itself may not be let to them.
+    devices: tuple[Device, ...] = ()
+
+
+Message = Start | Ready | Case | Begun | Answer | Failure | Serving | Alive
 
 _CLASSES = {
     kind.code: kind

@@ -10,6 +10,7 @@ from node.domain.findings import Algorithm, Segmentation
 from node.domain.geometry import Volume
 from node.errors import NodeError
 from node.segment.bundle import Bundle
+from node.segment.devices import Device, Devices
 from node.segment.process.handle import COMMAND
 from node.segment.process.job import Job
 from node.segment.process.line import CASES_PER_PROCESS, Line
@@ -47,6 +48,7 @@ class EnginePool:
         #: Places that still have or get a process.
         self._alive = 0
         self._failure: NodeError | None = None
+        self._devices = Devices()
 
     def loaded(self) -> "EnginePool":
         """Return the pool once every device has its networks in memory.
@@ -67,6 +69,16 @@ class EnginePool:
         self.loaded()
         assert self._algorithm is not None  # noqa: S101 - set by the load
         return self._algorithm
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the networks are in memory and a process is there to answer; it does not wait for either."""
+        return self._algorithm is not None and self._failure is None
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices of the machine, as their driver sees them now."""
+        return self._devices()
 
     @property
     def capacity(self) -> int:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from node.journal import schema
-from node.journal.seals import SEALED, seal_of
+from node.journal.migrations.resealing import Rows
 
 revision = "0002"
 down_revision = "0001"
@@ -43,7 +43,8 @@ def upgrade() -> None:
     op.create_index("event_by_series", "event", ["series_uid"])
     _fill(connection)
     for sealed in (schema.instance, schema.case, schema.result, schema.delivery):
-        _seal(connection, sealed)
+        rows = Rows(connection, sealed)
+        rows.seal(rows.all())
 
 
 def _fill(connection: sa.Connection) -> None:
@@ -53,11 +54,3 @@ def _fill(connection: sa.Connection) -> None:
     newest = sa.select(instance.c.calling_ae).where(of_series).order_by(instance.c.id.desc()).limit(1).scalar_subquery()
     connection.execute(series.update().values(instances=stored, calling_ae=sa.func.coalesce(newest, "")))
     connection.execute(case.update().values(claims=case.c.attempts))
-
-
-def _seal(connection: sa.Connection, table: sa.Table) -> None:
-    rows = connection.execute(sa.select(table)).mappings().all()
-    seals = [{"number": row["id"], "made": seal_of(table, row)} for row in rows]
-    if seals and table in SEALED:
-        seal = table.update().where(table.c.id == sa.bindparam("number")).values(seal=sa.bindparam("made"))
-        connection.execute(seal, seals)

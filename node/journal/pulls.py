@@ -1,0 +1,101 @@
+"""What the journal says when an archive is compared with it: which series are here, and which were asked for before."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import exists, select
+
+from node.journal import schema
+from node.journal.store import Store
+
+#: Values that one statement may hold.
+_AT_ONCE = 500
+_ASKED = "series asked for"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldSeries:
+    """A series of which something has arrived at some time."""
+
+    series_uid: str
+    #: Distinct instances that are stored now.
+    instances: int
+    #: It has not been closed yet.
+    receiving: bool
+    own_result: bool
+    #: What was received of it has been deleted, as retention says.
+    purged: bool
+
+
+class PullJournal:
+    """The journal beside an archive's catalogue. What only reads works on a journal that is read only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def held(self, series_uids: Collection[str]) -> dict[str, HeldSeries]:
+        """Return those of the series that are known, by UID."""
+        series, case = schema.series, schema.case
+        purged = exists().where(case.c.series_uid == series.c.series_uid, case.c.purged).label("purged")
+        columns = (series.c.series_uid, series.c.instances, series.c.closed, series.c.own_result, purged)
+        return {
+            row.series_uid: HeldSeries(
+                series_uid=row.series_uid,
+                instances=row.instances,
+                receiving=not row.closed,
+                own_result=row.own_result,
+                purged=bool(row.purged) and row.instances == 0,
+            )
+            for row in self._rows(columns, series.c.series_uid, series_uids)
+        }
+
+    def stored(self, series_uid: str) -> frozenset[str]:
+        """Return the SOP Instance UIDs that are stored of a series."""
+        table = schema.instance
+        rows = self._rows((table.c.sop_instance_uid,), table.c.series_uid, [series_uid])
+        return frozenset(row.sop_instance_uid for row in rows)
+
+    def made_here(self, sop_instance_uids: Collection[str]) -> bool:
+        """Say whether the node itself made any of the instances."""
+        table = schema.result
+        return bool(self._rows((table.c.id,), table.c.sop_instance_uid, sop_instance_uids))
+
+    def in_vain(self, series_uid: str, instances: int) -> tuple[int, float]:
+        """Return how often a series did not come as a whole while its archive had so many instances of it, and how
+        many seconds ago it was asked for last.
+        """
+        table = schema.event
+        rows = self._rows((table.c.at, table.c.what, table.c.detail), table.c.series_uid, [series_uid])
+        ages_s = [
+            self._store.age_s(row.at)
+            for row in rows
+            if row.what == _ASKED
+            and row.detail["instances"] == instances
+            and row.detail["arrived"] < row.detail["wanted"]
+        ]
+        return len(ages_s), min(ages_s, default=0.0)
+
+    def note_asked(self, series_uid: str, **detail: Any) -> None:
+        """Record that a series was asked for: pull, instances that its archive has, wanted, arrived, code."""
+        self._record(_ASKED, series_uid=series_uid, **detail)
+
+    def note_ended(self, pull: str, **detail: Any) -> None:
+        """Record what came of a pull."""
+        self._record("pull ended", pull=pull, **detail)
+
+    def note_failed(self, pull: str, *, code: str, text: str) -> None:
+        """Record why a pull could not be done."""
+        self._record("pull failed", pull=pull, code=code, text=text)
+
+    def _record(self, what: str, *, series_uid: str | None = None, **detail: Any) -> None:
+        self._store.run(lambda connection: self._store.record(connection, what, series_uid=series_uid, **detail))
+
+    def _rows(self, columns: Sequence[Any], key: Any, values: Collection[str]) -> list[Any]:
+        uids = sorted(set(values))
+        rows: list[Any] = []
+        with self._store.reading() as connection:
+            for first in range(0, len(uids), _AT_ONCE):
+                statement = select(*columns).where(key.in_(uids[first : first + _AT_ONCE]))
+                rows += connection.execute(statement).all()
+        return rows

@@ -1,0 +1,125 @@
+"""What an archive has, level by level, by C-FIND (PS3.4 C.4.1): studies, then their series, then the instances.
+
+An archive without relational queries needs it so (PS3.4 C.4.1.3.1.1). Little is asked for as a key and much is told in
+the answer: wildcards mean different things to different archives. No association is open between two questions.
+"""
+
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+
+from node.domain.listing import TOLD, ListedInstance, ListedSeries, ListedStudy, study_begun
+from node.domain.series import SeriesHeader
+from node.scu.association import Peer, associate
+from node.scu.query import ENCODINGS, FIND, answers, uid_of, values_of
+from node.scu.source import SeriesOfStudy
+
+_COUNT = "NumberOfSeriesRelatedInstances"
+#: What is to be told of each study, and of each series.
+OF_STUDY = ("StudyDate", "StudyTime", "StudyDescription", "ModalitiesInStudy")
+OF_SERIES = ("Modality", "SeriesDescription", "ProtocolName", "BodyPartExamined", "ManufacturerModelName", _COUNT)
+#: No series has more instances; a larger number is no answer.
+_MOST_INSTANCES = 1_000_000
+
+
+class Catalogue:
+    """The catalogue of one archive. Every method opens one association, and raises what `associate` raises,
+    PeerUnreachable, ContextsRefused where the peer takes no query, or RequestFailed for a failure status.
+    """
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def studies(
+        self, dates: Sequence[str], modalities: Sequence[str], study_uids: Sequence[str] = ()
+    ) -> list[ListedStudy]:
+        """Return the studies of any of `dates` (DA or a range of two) and `modalities`, or else those that are named,
+        by UID.
+        """
+        questions = [{"StudyInstanceUID": uid} for uid in study_uids] or [
+            {"StudyDate": day, "ModalitiesInStudy": modality} for day in dates for modality in modalities
+        ]
+        found: dict[str, ListedStudy] = {}
+        with associate(self._peer, [(FIND, ENCODINGS)]) as association:
+            for keys in questions:
+                for answer in answers(self._peer, association, "STUDY", keys, [k for k in OF_STUDY if k not in keys]):
+                    study = study_of(self._peer.ae_title, answer)
+                    found[study.study_uid] = study
+        return [found[uid] for uid in sorted(found)]
+
+    def series(self, studies: Sequence[ListedStudy]) -> list[ListedSeries]:
+        """Return the series of `studies`, in their order and then by UID."""
+        found: list[ListedSeries] = []
+        with associate(self._peer, [(FIND, ENCODINGS)]) as association:
+            for study in studies:
+                keys = {"StudyInstanceUID": study.study_uid}
+                told = answers(self._peer, association, "SERIES", keys, OF_SERIES)
+                of_study = [series_of(self._peer.ae_title, study, item) for item in told]
+                found += sorted({series.series_uid: series for series in of_study}.values(), key=by_uid)
+        return found
+
+    def instances(self, series: Sequence[SeriesOfStudy]) -> dict[str, tuple[ListedInstance, ...]]:
+        """Return the instances of `series`, by series UID and then in the order of their UIDs."""
+        found: dict[str, tuple[ListedInstance, ...]] = {}
+        with associate(self._peer, [(FIND, ENCODINGS)]) as association:
+            for one in series:
+                keys = {"StudyInstanceUID": one.study_uid, "SeriesInstanceUID": one.series_uid}
+                told = answers(self._peer, association, "IMAGE", keys, ("SOPClassUID",))
+                found[one.series_uid] = tuple(sorted({instance_of(self._peer.ae_title, item) for item in told}))
+        return found
+
+
+def by_uid(series: ListedSeries) -> str:
+    """Return by what series are sorted."""
+    return series.series_uid
+
+
+def study_of(who: str, answer: Dataset) -> ListedStudy:
+    """Return a study as an answer tells of it. Raises RequestFailed for one without a UID; `who` has answered."""
+    return ListedStudy(
+        study_uid=uid_of(who, answer, "StudyInstanceUID"),
+        begun=study_begun(_first(answer, "StudyDate") or "", _first(answer, "StudyTime") or ""),
+        description=_first(answer, "StudyDescription"),
+        description_told=values_of(answer, "StudyDescription") is not None,
+    )
+
+
+def series_of(who: str, study: ListedStudy, answer: Dataset) -> ListedSeries:
+    """Return a series of `study` as an answer tells of it. Raises RequestFailed for one without a UID."""
+    untold = {keyword for keyword in TOLD if values_of(answer, keyword) is None} - {"StudyDescription"}
+    if not study.description_told:
+        untold.add("StudyDescription")
+    return ListedSeries(
+        study_uid=study.study_uid,
+        series_uid=uid_of(who, answer, "SeriesInstanceUID"),
+        header=SeriesHeader(
+            modality=_first(answer, "Modality"),
+            study_description=study.description,
+            series_description=_first(answer, "SeriesDescription"),
+            protocol_name=_first(answer, "ProtocolName"),
+            body_part_examined=_first(answer, "BodyPartExamined"),
+        ),
+        untold=frozenset(untold),
+        instances=_number(answer),
+        model_name=_first(answer, "ManufacturerModelName"),
+        begun=study.begun,
+    )
+
+
+def instance_of(who: str, answer: Dataset) -> ListedInstance:
+    """Return an instance as an answer tells of it. Raises RequestFailed for one without a UID."""
+    return ListedInstance(uid_of(who, answer, "SOPInstanceUID"), _first(answer, "SOPClassUID") or "")
+
+
+def _first(answer: Dataset, keyword: str) -> str | None:
+    """Return a value as the file's own header would have it: several are joined, blank is None."""
+    values = values_of(answer, keyword)
+    return "\\".join(value.strip() for value in values).strip() or None if values else None
+
+
+def _number(answer: Dataset) -> int | None:
+    try:
+        number = int(_first(answer, _COUNT) or "")
+    except ValueError:
+        return None
+    return number if 0 < number <= _MOST_INSTANCES else None
