@@ -27,12 +27,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def environment_as_it_was() -> Iterator[None]:
-    """Dask writes the threads of its workers into the environment of who starts them, commands configure the log."""
+    """Dask writes the threads of its workers into the environment of who starts them, commands configure the log.
+
+    Whoever leaves the processor with subnormal numbers as zeros fails: all that follows would compute with them.
+    """
     structlog.reset_defaults()
     before = dict(os.environ)
     yield
     for name in set(os.environ) - set(before) - {"PYTEST_CURRENT_TEST"}:
         del os.environ[name]
+    assert sys.float_info.min / 2 > 0.0, "subnormal numbers are left as zeros"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """A training that was killed goes on as if nothing had happened, and begins with the weights it was told to."""
 
+import contextlib
 import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,3 +169,18 @@ def test_a_snapshot_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = write_member(tmp_path, "2d", network, PLANS, dataset_json(2))
     assert write_member(tmp_path, "2d", network, PLANS, dataset_json(2)) == path
     assert [file.name for file in path.parent.iterdir()] == ["checkpoint_final.pth"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_threads_and_arithmetic_of_the_process_are_afterwards_as_before(
+    killed: bool, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    during = []
+    before_each_step(lambda _step: during.append((torch.get_num_threads(), sys.float_info.min / 2)), monkeypatch)
+    if killed:
+        kill_after(2, monkeypatch)
+    torch.set_num_threads(2)
+    with pytest.raises(Killed) if killed else contextlib.nullcontext():
+        fit(tmp_path / "out", member(), material)
+    assert set(during) == {(1, 0.0)}
+    assert (torch.get_num_threads(), sys.float_info.min / 2 > 0) == (2, True)
