@@ -61,13 +61,12 @@ class PixelPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """The wanted elements of a file up to its pixel data. `offset` is where the data set starts, after the meta."""
+    """The wanted elements of a file up to its pixel data."""
 
     transfer_syntax_uid: str
     meta: Elements
     elements: Elements
     pixels: PixelPlace | None
-    offset: int
     has_preamble: bool
 
 
@@ -79,6 +78,17 @@ class _Syntax:
     @property
     def order(self) -> str:
         return "<" if self.little else ">"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """What is known of a file before its data set begins, at `offset`."""
+
+    transfer_syntax_uid: str
+    syntax: _Syntax
+    meta: Elements
+    offset: int
+    has_preamble: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +109,18 @@ def read_elements(path: Path) -> DataSet:
     A file without preamble is taken when it begins with group 0002 or 0008 (PS3.10 7.1 asks for one, archives differ).
     """
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        start = file.read(132)
-        has_preamble = start[128:] == b"DICM"
-        if not has_preamble and start[:2] not in (b"\x02\0", b"\x08\0"):
-            raise NotDicom("neither a DICOM preamble nor a data set")
-        return _Reader(file=file, size=size).data_set(132 if has_preamble else 0, has_preamble)
+        reader = _Reader(file=file, size=file.seek(0, 2))
+        return reader.data_set(reader.start())
+
+
+def read_beginning(path: Path) -> tuple[str, int]:
+    """Return the Transfer Syntax UID of the file at `path`, and where its data set begins, after the meta.
+
+    Raises NotDicom, TruncatedFile, UnsupportedTransferSyntax or InputError as `read_elements` does for these.
+    """
+    with path.open("rb") as file:
+        start = _Reader(file=file, size=file.seek(0, 2)).start()
+        return start.transfer_syntax_uid, start.offset
 
 
 @dataclass(slots=True)
@@ -116,28 +131,34 @@ class _Reader:
     kept: int = field(default=0)
     kept_bytes: int = field(default=0)
 
-    def data_set(self, at: int, has_preamble: bool) -> DataSet:
-        meta, at = self._meta(at)
+    def start(self) -> _Start:
+        first = self._bytes(0, min(132, self.size))
+        has_preamble = first[128:] == b"DICM"
+        if not has_preamble and first[:2] not in (b"\x02\0", b"\x08\0"):
+            raise NotDicom("neither a DICOM preamble nor a data set")
+        meta, at = self._meta(132 if has_preamble else 0)
         declared = meta.text("TransferSyntaxUID")
         if declared is not None and declared not in NATIVE | ENCAPSULATED:
             known = declared if _UID.fullmatch(declared.encode()) else "of no valid UID"
             raise UnsupportedTransferSyntax(f"nothing here decodes transfer syntax {known}")
         syntax = self._syntax(at, declared)
         uid = declared or (IMPLICIT_LITTLE if syntax.implicit else EXPLICIT_LITTLE)
-        elements = Elements(little=syntax.little)
+        return _Start(transfer_syntax_uid=uid, syntax=syntax, meta=meta, offset=at, has_preamble=has_preamble)
+
+    def data_set(self, start: _Start) -> DataSet:
+        elements = Elements(little=start.syntax.little)
         pixels = None
-        for header in self._elements(at, self.size, syntax):
+        for header in self._elements(start.offset, self.size, start.syntax):
             if header.tag in _PIXELS:
                 pixels = self._pixels(header)
                 break
-            self._take(header, self.size, elements, syntax, 0)
+            self._take(header, self.size, elements, start.syntax, 0)
         return DataSet(
-            transfer_syntax_uid=uid,
-            meta=meta,
+            transfer_syntax_uid=start.transfer_syntax_uid,
+            meta=start.meta,
             elements=elements,
             pixels=pixels,
-            offset=at,
-            has_preamble=has_preamble,
+            has_preamble=start.has_preamble,
         )
 
     def _meta(self, at: int) -> tuple[Elements, int]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from node.assemble.elements import DataSet, read_elements
+from node.assemble.elements import DataSet, read_beginning, read_elements
 from node.assemble.functional_groups import enhanced_frames, enhanced_header
 from node.assemble.planes import classic_frames, normal_of, places_along
 from node.assemble.values import Elements
@@ -66,6 +66,7 @@ def read_header(path: Path) -> Instance:
         frame_of_reference_uid=_optional_uid(elements.text("FrameOfReferenceUID")),
         rows=elements.whole("Rows") or 0,
         columns=elements.whole("Columns") or 0,
+        lowest_is_white=_lowest_is_white(elements),
         instance_number=elements.whole("InstanceNumber"),
     )
     header = _header(elements, first)
@@ -143,7 +144,7 @@ def _without_copies(instances: list[Instance]) -> list[Instance]:
 
 def _content_digest(path: Path) -> str:
     """SHA-256 of everything behind the file meta information, which each receiver writes anew (PS3.10 7.1)."""
-    offset = read_elements(path).offset
+    _, offset = read_beginning(path)
     with path.open("rb") as file:
         file.seek(offset)
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -181,6 +182,17 @@ def _check_pixels(data: DataSet, sop_class_uid: str) -> int:
     if number_of_frames * rows * columns * samples * bits > pixels.length * 8:
         raise TruncatedFile("the pixel data is shorter than Rows x Columns x frames")
     return number_of_frames
+
+
+def _lowest_is_white(elements: Elements) -> bool:
+    """Return whether the lowest value is to be shown white.
+
+    MONOCHROME1 says so (PS3.3 C.7.6.3.1.2), and so does the Presentation LUT Shape INVERSE that goes with it
+    (C.8.11.3.1.2): both together are one inversion, not two.
+    """
+    return elements.text("PhotometricInterpretation") == "MONOCHROME1" or (
+        elements.text("PresentationLUTShape") == "INVERSE"
+    )
 
 
 def _header(elements: Elements, frame: Frame) -> SeriesHeader:

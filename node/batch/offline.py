@@ -15,7 +15,7 @@ from node.batch.series import content_digest, order_of
 from node.domain.case import Order, Reason
 from node.domain.series import Series
 from node.errors import InputError, NodeError, NotAnImage, NotDicom, unexpected
-from node.output.folder import write_case, write_nifti
+from node.output.folder import nifti_files, write_case
 from node.pipeline import Segmenter, run_case
 from node.receive.archive import unpack
 from node.receive.headers import read_identity
@@ -151,9 +151,8 @@ def _segment(
         document=result.document,
         measurements=result.measurements,
         overlay=result.overlay,
+        maps=nifti_files(result.volume, result.findings) if options.nifti else {},
     )
-    if options.nifti:
-        write_nifti(folder, result.volume, result.findings)
     return _outcome(series, folder=folder, document=dict(result.document))
 
 

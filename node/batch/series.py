@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from node.assemble.elements import read_elements
+from node.assemble.elements import read_beginning
 from node.domain.case import Order, Reason
 from node.domain.identifiers import Digest, set_digest
 from node.domain.series import Series
@@ -19,8 +19,8 @@ def content_digest(series: Series) -> Digest:
     paths = {frame.sop_instance_uid: frame.path for frame in series.frames}
     digests: dict[str, Digest] = {}
     for uid, path in paths.items():
-        data = read_elements(path)
-        digests[uid] = digest_of(data.transfer_syntax_uid, path.read_bytes()[data.offset :])
+        transfer_syntax_uid, offset = read_beginning(path)
+        digests[uid] = digest_of(transfer_syntax_uid, memoryview(path.read_bytes())[offset:])
     return set_digest(digests)
 
 

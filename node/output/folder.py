@@ -33,6 +33,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from node.domain.findings import Findings
@@ -45,16 +46,24 @@ _OBJECT = re.compile(r"(seg|sr)(-(comprehensive|enhanced|labelmap|fractional))*\
 
 
 def write_case(
-    folder: Path, *, objects: Mapping[str, bytes], document: Mapping[str, Any], measurements: str, overlay: bytes
+    folder: Path,
+    *,
+    objects: Mapping[str, bytes],
+    document: Mapping[str, Any],
+    measurements: str,
+    overlay: bytes,
+    maps: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Write `objects` by their names, and the files about them, into `folder`; on return they are on the disk.
 
-    An object of an earlier run that this one does not have is deleted: the files of a folder belong together.
+    `maps`: NIfTI files beside them, by name. An object of an earlier run that this one does not have is deleted: the
+    files of a folder belong together. `findings.json` comes last.
     """
     remove_objects(folder, but=objects)
     write_files_durably(
         folder,
         {
+            **maps,
             **objects,
             "overlay.png": overlay,
             "measurements.tsv": measurements.encode(),
@@ -72,7 +81,7 @@ def remove_objects(folder: Path, *, but: Collection[str]) -> None:
             path.unlink()
 
 
-def write_nifti(folder: Path, volume: Volume, findings: Findings) -> None:
-    """Write `image.nii.gz` and `labels.nii.gz`, voxel on voxel."""
+def nifti_files(volume: Volume, findings: Findings) -> dict[str, bytes]:
+    """Return `image.nii.gz` and `labels.nii.gz`, voxel on voxel."""
     images = {"image.nii.gz": volume.voxels, "labels.nii.gz": findings.labels}
-    write_files_durably(folder, {name: nifti_bytes(volume, voxels) for name, voxels in images.items()})
+    return {name: nifti_bytes(volume, voxels) for name, voxels in images.items()}

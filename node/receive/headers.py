@@ -102,7 +102,7 @@ def read_file_meta(fetch: Fetch) -> tuple[str, int]:
     return syntax, begins
 
 
-def digest_of(transfer_syntax_uid: str, data_set: bytes) -> Digest:
+def digest_of(transfer_syntax_uid: str, data_set: bytes | memoryview) -> Digest:
     """Return the SHA-256 of a data set and of its encoding: the same bytes mean something else in another one."""
     digest = new_digest(transfer_syntax_uid)
     digest.update(data_set)

@@ -7,17 +7,13 @@ import warnings
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from node.assemble.elements import read_beginning
 from node.assemble.headers import gather, read_header
 from node.assemble.volume import build_volume
 from node.domain.series import Frame, SeriesHeader
-from node.errors import (
-    InputError,
-    InvalidIdentifier,
-)
+from node.errors import InputError, InvalidIdentifier, NotDicom
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 UID = "1.2.826.0.1.3680043.8.498.7"
@@ -226,3 +222,20 @@ def test_header_reading_stays_away_from_the_pixels(kit, tmp_path):
     tracemalloc.stop()
     assert isinstance(instance.frames[0], Frame)
     assert peak < 500_000
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+@pytest.mark.parametrize("begins", ["preamble", "meta", "data set"])
+def test_a_file_begins_where_its_data_set_does(kit, one, tmp_path, syntax, begins):
+    data_set = kit.data_set_bytes(one, implicit=syntax == ImplicitVRLittleEndian)
+    kit.save(one, tmp_path / "whole", syntax)
+    whole = (tmp_path / "whole").read_bytes()
+    content = {"preamble": whole, "meta": whole[132:], "data set": data_set}[begins]
+    found, offset = read_beginning(write_bytes(tmp_path / "a.dcm", content))
+    assert (found, content[offset:]) == (syntax, data_set)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\0" * 200])
+def test_what_begins_as_nothing_does_is_not_dicom(tmp_path, content):
+    with pytest.raises(NotDicom):
+        read_beginning(write_bytes(tmp_path / "a.dcm", content))

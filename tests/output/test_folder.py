@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +13,7 @@ from oracle import OracleSegmenter, blocks
 from node.domain.geometry import Volume
 from node.measure.measure import measure
 from node.output.document import findings_document
-from node.output.folder import write_case, write_nifti
+from node.output.folder import nifti_files, write_case
 
 
 def names(folder):
@@ -168,12 +169,29 @@ def test_a_file_of_the_user_is_left_alone(tmp_path, name):
     assert (tmp_path / name).read_bytes() == b"mine"
 
 
+def test_findings_json_is_there_only_when_all_else_is(tmp_path, monkeypatch):
+    replace = Path.replace
+
+    def full(temporary, path):
+        if path.name == "findings.json":
+            raise OSError("the disk is full")
+        return replace(temporary, path)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="full"):
+        write_case(
+            tmp_path, objects={"seg.dcm": b"seg"}, document={}, measurements="", overlay=b"", maps={"a.nii.gz": b"map"}
+        )
+    assert names(tmp_path) == ["a.nii.gz", "measurements.tsv", "overlay.png", "seg.dcm"]
+    assert (tmp_path / "a.nii.gz").read_bytes() == b"map"
+
+
 @pytest.mark.parametrize("name", ["image", "labels"])
-def test_the_nifti_pair_lies_voxel_on_voxel(tmp_path, name):
+def test_the_nifti_pair_lies_voxel_on_voxel(name):
     volume = blocks_volume()
-    write_nifti(tmp_path, volume, measure(OracleSegmenter().segment(volume), volume))
-    assert names(tmp_path) == ["image.nii.gz", "labels.nii.gz"]
-    image = nib.Nifti1Image.from_bytes(gzip.decompress((tmp_path / f"{name}.nii.gz").read_bytes()))
+    files = nifti_files(volume, measure(OracleSegmenter().segment(volume), volume))
+    assert sorted(files) == ["image.nii.gz", "labels.nii.gz"]
+    image = nib.Nifti1Image.from_bytes(gzip.decompress(files[f"{name}.nii.gz"]))
     values, counts = np.unique(np.asarray(image.dataobj), return_counts=True)
     expected = {"image": ([100, 1000, 2000], [8840, 1120, 280]), "labels": ([0, 1, 2, 3], [8840, 560, 280, 560])}
     assert (values.tolist(), counts.tolist()) == expected[name]

@@ -13,7 +13,6 @@ import numpy as np
 from node.assemble.nifti import NiftiImage
 from node.domain.anatomy import StructureKind
 from node.domain.geometry import lay_on
-from node.durable import write_files_durably
 from node.errors import GridMismatch
 from node.output.folder import write_case
 from node.output.nifti import VoxelArray, nifti_bytes, nifti_bytes_as_stored
@@ -24,7 +23,7 @@ _CLASSES = {StructureKind.VERTEBRAL_BODY: 1, StructureKind.INTERVERTEBRAL_DISC: 
 
 
 def write_results(folder: Path, result: CaseResult, image: NiftiImage | None = None) -> None:
-    """Write everything about a case durably; the label maps are there before `findings.json`.
+    """Write everything about a case durably, `findings.json` last.
 
     `image`: the NIfTI image of the case, on whose voxels and axes the label maps are laid; None for a series.
     """
@@ -32,14 +31,14 @@ def write_results(folder: Path, result: CaseResult, image: NiftiImage | None = N
     classes = np.zeros_like(answer.classes)
     for value, kind in answer.meanings.items():
         classes[answer.classes == value] = _CLASSES[kind]
-    maps: dict[str, VoxelArray] = {"labels.nii.gz": result.findings.labels, "classes.nii.gz": classes}
-    write_files_durably(folder, {name: _laid_out(result, image, voxels) for name, voxels in maps.items()})
+    voxels_of: dict[str, VoxelArray] = {"labels.nii.gz": result.findings.labels, "classes.nii.gz": classes}
     write_case(
         folder,
         objects=result.contents(),
         document=result.document,
         measurements=result.measurements,
         overlay=result.overlay,
+        maps={name: _laid_out(result, image, voxels) for name, voxels in voxels_of.items()},
     )
 
 
