@@ -20,7 +20,7 @@ COPY dicom_sr dicom_sr
 RUN TORCH="$TORCH" sh config/setup.sh /opt/cspine-node --no-tools \
     && /opt/cspine-node/bin/pip install --no-cache-dir --no-deps --force-reinstall . \
     && python -m venv /tmp/sbom \
-    && /tmp/sbom/bin/pip install --no-cache-dir "cyclonedx-bom==$(sed -n 's/^cyclonedx-bom==//p' constraints.txt)" \
+    && /tmp/sbom/bin/pip install --no-cache-dir --constraint constraints.txt cyclonedx-bom \
     && /tmp/sbom/bin/python config/sbom.py /opt/cspine-node/bin/python /opt/cspine-node/sbom.cdx.json
 
 FROM python:3.12-slim-bookworm
@@ -28,10 +28,11 @@ LABEL org.opencontainers.image.title="cspine-node" \
       org.opencontainers.image.description="Cervical spine segmentation beside the PACS. Research use, not a medical device." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/cspine-node /opt/cspine-node
-COPY config/container/healthcheck.py /opt/cspine-node/healthcheck.py
-COPY config/cspine-node.toml /etc/cspine-node/cspine-node.toml
+# Readable by the user below, whatever umask the source was checked out with.
+COPY --chmod=0644 config/container/healthcheck.py /opt/cspine-node/healthcheck.py
+COPY --chmod=0644 config/cspine-node.toml /etc/cspine-node/cspine-node.toml
 # Volumes that are made of these folders belong to the node.
-RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/cspine-node --shell /usr/sbin/nologin cspine-node \
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/cspine-node --shell /usr/sbin/nologin cspine-node \
     && install -d -m 0700 -o 10001 -g 10001 /var/lib/cspine-node /run/cspine-node
 USER 10001:10001
 VOLUME /var/lib/cspine-node

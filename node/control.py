@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from node.errors import InputError, NodeAlreadyRunning, NodeError, SystemFailed, unexpected
+from node.errors import AnswerTooLarge, InputError, NodeAlreadyRunning, NodeError, SystemFailed, Unanswered, unexpected
 from node.log import get_logger
 
 SOCKET = "control.sock"
-#: Of a message in bytes.
+#: Of a request in bytes.
 MAXIMUM_MESSAGE = 1 << 20
+#: Of an answer in bytes: about a request of the longest kind, an error for each of its cases fits.
+MAXIMUM_ANSWER = 64 << 20
 #: Seconds that a client has for its whole request, and for taking its answer.
 PATIENCE_S = 10.0
 #: Clients at a time; one more is told to come again.
@@ -117,7 +119,7 @@ class ControlServer:
             with contextlib.closing(client):
                 answer = self._answer(client)
                 client.settimeout(self._patience_s)
-                client.sendall(_packed(answer))
+                client.sendall(_fitting(answer))
         except OSError:  # the client went away, or takes no answer
             get_logger().info("a command did not wait for its answer")
         finally:
@@ -127,7 +129,7 @@ class ControlServer:
 
     def _answer(self, client: socket.socket) -> Document:
         try:
-            return self._handle(_received(client, self._patience_s))
+            return self._handle(_received(client, self._patience_s, MAXIMUM_MESSAGE))
         except NodeError as error:
             return error_answer(error)
         except OSError as error:
@@ -139,7 +141,8 @@ class ControlServer:
 def ask(state_dir: Path, request: Document, *, patience_s: float) -> Document | None:
     """Return what the node that runs over `state_dir` answers, or None where none runs.
 
-    Raises SystemFailed when the conversation breaks: then nobody knows whether the node did what was asked.
+    Raises Unanswered when the conversation breaks: then nobody knows whether the node did what was asked. Raises
+    AnswerTooLarge where it did, and says more than is taken; SystemFailed where it cannot be asked.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.settimeout(patience_s)
@@ -155,9 +158,11 @@ def ask(state_dir: Path, request: Document, *, patience_s: float) -> Document | 
         try:
             with contextlib.suppress(BrokenPipeError):  # refused before it was heard; the answer says why
                 server.sendall(_packed(request))
-            return _received(server, patience_s)
+            return _received(server, patience_s, MAXIMUM_ANSWER)
+        except _TooLong as error:
+            raise _too_large(error.length) from error
         except (OSError, InputError) as error:
-            raise SystemFailed("the node did not answer; `cspine-node status` tells what it did") from error
+            raise Unanswered("the node did not answer; `cspine-node status` tells what it did") from error
 
 
 def error_answer(error: NodeError) -> dict[str, Any]:
@@ -195,12 +200,37 @@ def _packed(document: Document) -> bytes:
     return _LENGTH.pack(len(content)) + content
 
 
-def _received(sender: socket.socket, patience_s: float) -> Document:
-    """Read one message within so many seconds. Raises InputError."""
+def _fitting(answer: Document) -> bytes:
+    """Return an answer as a message, or where that is too long, one that says so."""
+    message = _packed(answer)
+    length = len(message) - _LENGTH.size
+    if length <= MAXIMUM_ANSWER:
+        return message
+    get_logger().warning("an answer is too long", answer_bytes=length)
+    return _packed(error_answer(_too_large(length)))
+
+
+def _too_large(length: int) -> AnswerTooLarge:
+    return AnswerTooLarge(
+        f"the node did what was asked, but its answer of {length} bytes is longer than the {MAXIMUM_ANSWER} that are "
+        "taken; `cspine-node status` tells what it did; ask for less at once"
+    )
+
+
+class _TooLong(InputError):
+    """A message of so many bytes is not read."""
+
+    def __init__(self, length: int, most: int) -> None:
+        super().__init__(f"a message of {length} bytes is longer than the {most} that are taken")
+        self.length = length
+
+
+def _received(sender: socket.socket, patience_s: float, most: int) -> Document:
+    """Read one message of at most so many bytes within so many seconds. Raises InputError."""
     deadline = time.monotonic() + patience_s
     (length,) = _LENGTH.unpack(_exactly(sender, _LENGTH.size, deadline))
-    if length > MAXIMUM_MESSAGE:
-        raise InputError(f"a message of {length} bytes is longer than the {MAXIMUM_MESSAGE} that are taken")
+    if length > most:
+        raise _TooLong(length, most)
     try:
         document = json.loads(_exactly(sender, length, deadline))
     except (ValueError, RecursionError) as error:

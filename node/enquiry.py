@@ -19,7 +19,7 @@ from node.journal.arrivals import OpenSeries
 from node.journal.journal import Journal
 from node.log import get_logger
 from node.receive.traffic import Traffic
-from node.scu.association import Peer
+from node.scu.association import Calls, Peer
 from node.scu.move import move_series
 from node.scu.source import SeriesOfStudy, count_instances
 from node.settings import PeerSettings, Settings
@@ -89,7 +89,8 @@ class Enquiry:
         self._peer = peer
         self._policy = settings.completeness
         self._node_title = settings.node.ae_title
-        self._address = peer_of(peer, settings.node)
+        self._calls = Calls()
+        self._address = replace(peer_of(peer, settings.node), calls=self._calls)
         self._journal = journal
         self._traffic = traffic
         self._call: Questions = call or OverDicom()
@@ -112,12 +113,18 @@ class Enquiry:
                 self._ask(open_series)
                 self._backoff.succeeded("")
             except DeliveryError as error:
+                if self._calls.ended:
+                    return None
                 self._backoff.failed("")
                 get_logger().warning("source not asked", peer=self._peer.ae_title, code=error.code)
             wait_s = max(self._backoff.wait_s(""), self._rate_wait_s())
         now_s = self._clock()
         waits_s = [at_s - now_s for series in open_series if (at_s := self._next_s(series)) is not None]
         return max(wait_s, min(waits_s)) if waits_s else None
+
+    def halt(self) -> None:
+        """Break off what is being asked, from another thread."""
+        self._calls.end()
 
     def _remember(self, open_series: Sequence[OpenSeries]) -> None:
         """Forget what is no longer open: a later revision is asked about anew."""

@@ -3,9 +3,10 @@ node that runs (`node.control`).
 
 A request: do ("retry", "hold", "release", "cancel", "reprocess", "send"), cases[] (numbers), series[] (Series Instance
 UIDs, each meaning its newest case), destination (the name of one, to send to), by (who asks, where somebody is signed
-in: it goes into the audit trail); or do "purge" and dry_run. An answer: cases[] with case and was, state or error; or
-purged; and exit_code, that of the first error. What else can be asked for (`more`: figures, pull, ...) belongs to other
-rooms, and each says in its own file what is asked and answered.
+in: it goes into the audit trail), with it since (the number of an event: what has been asked for after it is not done
+once more, so that whoever got no answer may ask again); or do "purge" and dry_run. An answer: cases[] with case and
+was, state or error; or purged; and exit_code, that of the first error. What else can be asked for (`more`: figures,
+pull, ...) belongs to other rooms, and each says in its own file what is asked and answered.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +16,9 @@ from typing import Any
 from node.domain.case import CaseState, Order, Wanted
 from node.domain.identifiers import parse_uid
 from node.encode.objects import needed_of
-from node.errors import InputError, NodeError, UnknownCase
+from node.errors import IllegalTransition, InputError, NodeError, UnknownCase
 from node.journal.journal import Journal
-from node.journal.lookup import destinations_of, newest_case, record_request, state_of
+from node.journal.lookup import Asked, destinations_of, newest_case, record_request, state_of
 from node.journal.operators import Forms
 from node.log import get_logger
 
@@ -83,11 +84,11 @@ class Operations:
 
     def _on_cases(self, action: str, step: Callable[[int], CaseState], request: Document) -> Document:
         done: list[Document] = []
-        by = _name(request)
+        asked = _asked(action, request)
         exit_code = 0
         for case in self._cases(request):
             try:
-                done.append(self._on_case(action, step, case, by))
+                done.append(self._on_case(action, step, case, asked))
             except NodeError as error:
                 named = {"series_uid": case} if isinstance(case, str) else {"case": case}
                 done.append(
@@ -98,12 +99,12 @@ class Operations:
             self._on_change()
         return {"cases": done, "exit_code": exit_code}
 
-    def _on_case(self, action: str, step: Callable[[int], CaseState], case: int | str, by: str | None) -> Document:
+    def _on_case(self, action: str, step: Callable[[int], CaseState], case: int | str, asked: Asked | None) -> Document:
         """Do `action` on a case, given by its number or its series. Raises JournalError."""
         case_id = self._newest(case) if isinstance(case, str) else case
         was = state_of(self._journal.store, case_id)
-        if by is not None:
-            record_request(self._journal.store, case_id, action, by)
+        if asked is not None and not record_request(self._journal.store, case_id, asked):
+            raise IllegalTransition(f"{action} was asked for case {case_id} before, and the node has dealt with it")
         state = step(case_id)
         if state is CaseState.SENDING:
             for destination in destinations_of(self._journal.store, case_id):
@@ -136,12 +137,16 @@ def _forms_of(wanted: Wanted) -> Forms:
     return Forms(usable=usable, rejected=rejected)
 
 
-def _name(request: Document) -> str | None:
-    """Return who asks, None where nobody is signed in. Raises InputError."""
-    by = request.get("by")
-    if by is not None and not (isinstance(by, str) and by.isprintable() and len(by) <= _LONGEST_NAME):
+def _asked(action: str, request: Document) -> Asked | None:
+    """Return who asks for what, None where nobody is signed in. Raises InputError."""
+    by, since = request.get("by"), request.get("since")
+    if by is None:
+        return None
+    if not (isinstance(by, str) and by.isprintable() and len(by) <= _LONGEST_NAME):
         raise InputError("by of the request is no name")
-    return by
+    if since is not None and type(since) is not int:
+        raise InputError("since of the request is no number of an event")
+    return Asked(action=action, destination=request.get("destination"), by=by, since=since)
 
 
 def _listed(request: Document, key: str, kind: type) -> Sequence[Any]:

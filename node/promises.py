@@ -12,6 +12,7 @@ restart and whatever the wall clock does meanwhile.
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +33,7 @@ from node.journal.commitments import DueReport
 from node.journal.journal import Journal
 from node.log import get_logger
 from node.receive.kept import verify_arrival
-from node.scu.association import Peer
+from node.scu.association import Calls, Peer
 from node.scu.source import report_commitment
 from node.settings import Settings
 
@@ -64,7 +65,12 @@ class Promises:
         self._journal = journal
         self._call = call
         self._clock = clock
-        self._peers = {peer.ae_title: peer_of(peer, settings.node) for peer in settings.peer if peer.host and peer.port}
+        self._calls = Calls()
+        self._peers = {
+            peer.ae_title: replace(peer_of(peer, settings.node), calls=self._calls)
+            for peer in settings.peer
+            if peer.host and peer.port
+        }
         self._backoff = Backoff(delay_s=_RETRY_DELAY_S, cap_s=_RETRY_CAP_S, clock=clock)
         #: When this process first saw a request, by who asks and its transaction.
         self._seen_s: dict[tuple[str, str], float] = {}
@@ -86,6 +92,10 @@ class Promises:
         waits_s = [self._report(item) for item in due]
         return min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
 
+    def halt(self) -> None:
+        """Break off what is being reported, from another thread: it is reported after the next start."""
+        self._calls.end()
+
     def _report(self, due: DueReport) -> float | None:
         """Report on one request; return the seconds to wait before trying it again, None when it is done."""
         request, who = due.request, due.request.asked_by
@@ -100,6 +110,8 @@ class Promises:
         try:
             self._call(self._peer(who), report)
         except (DeliveryError, SettingsError) as error:
+            if self._calls.ended:
+                return None
             self._backoff.failed(who)
             self._journal.commitments.record_report_failed(request, error.code)
             get_logger().warning("commitment not reported", asked_by=who, code=error.code, attempts=due.attempts + 1)

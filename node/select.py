@@ -125,9 +125,8 @@ def _fat_suppression(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
 
 def _slices(header: SeriesHeader, rules: Rules) -> Iterable[Reason]:
     if header.slices < rules.minimum_slices:
-        yield Reason(
-            code="too-few-slices", text=f"{header.slices} slices, at least {rules.minimum_slices} are asked for"
-        )
+        counted = "1 slice" if header.slices == 1 else f"{header.slices} slices"
+        yield Reason(code="too-few-slices", text=f"{counted}, at least {rules.minimum_slices} are asked for")
 
 
 _RULES: tuple[Callable[[SeriesHeader, Rules], Iterable[Reason]], ...] = (

@@ -3,13 +3,14 @@
 One thread closes series, and as many work as the engine can hold cases: on each device one runs while the next is read
 and prepared. Each other duty (delivering to a destination, asking it to confirm, answering for what was taken, ...) has
 a thread of its own, so that none holds up another. Each calls one step again and again, and rings for the next one, so
-that no case waits for a poll. SIGTERM and SIGINT drain: no pull goes on, no new association, the running cases end,
-what is left waits in the journal for the next start.
+that no case waits for a poll. SIGTERM and SIGINT drain: no pull goes on, no new association, no answer
+from outside is waited for, the running cases end, what is left waits in the journal for the next start.
 """
 
 import errno
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ _POLL_S = 2.0
 _AFTER_FAILURE_S = 5.0
 #: The longest that a step may take, and that the networks may take to load, before the service is stuck.
 _LONGEST_S = 600.0
+#: How long a step that was told to break off may still take, before the node ends without it.
+HALTED_S = 10.0
 _LOADING_S = 7200.0
 
 
@@ -106,6 +109,8 @@ class Duty:
     most_s: float | None = None
     #: A step that takes longer is stuck.
     longest_s: float = _LONGEST_S
+    #: Breaks off, from another thread, what a step waits for outside of the node; the next start does it again.
+    halt: Callable[[], None] | None = None
 
 
 class Service:
@@ -164,14 +169,31 @@ class Service:
         for context in self._around:
             if isinstance(context, Halting):
                 context.halt()
+        for duty in self._duties:
+            if duty.halt is not None:
+                duty.halt()
+        halted_s = time.monotonic()
         self._listener.stop()
         for bell in (self._bells.case_queued, *(duty.bell for duty in self._duties)):
             bell.ring()
         if not self._engine_loaded.is_set():
             self._engine.close()
         for thread in self._threads:  # the first that works may still add others, behind itself
-            thread.join()
+            if not thread.daemon:
+                thread.join()
+        self._end_halted(halted_s + HALTED_S)
         self._engine.close()
+
+    def _end_halted(self, end_s: float) -> None:
+        """Wait until `end_s` (monotonic) for those who were told to break off.
+
+        A name that is looked up, or a share that hangs, cannot be ended: whoever waits for that ends with the process.
+        """
+        for thread in self._threads:
+            if thread.daemon:
+                thread.join(max(0.0, end_s - time.monotonic()))
+                if thread.is_alive():
+                    get_logger().error("left behind", thread=thread.name)
 
     def _load_engine(self) -> None:
         """Load the engine, then start as many more threads as it can hold cases."""
@@ -218,7 +240,8 @@ class Service:
         return self._thread(Duty(name=name, step=self._work_step, bell=bell, longest_s=longest_s), first)
 
     def _thread(self, duty: Duty, first: Callable[[], None] | None = None) -> threading.Thread:
-        return threading.Thread(name=duty.name, target=self._loop, args=(duty, first))
+        daemon = duty.halt is not None
+        return threading.Thread(name=duty.name, target=self._loop, args=(duty, first), daemon=daemon)
 
     def _loop(self, duty: Duty, first: Callable[[], None] | None) -> None:
         """Repeat a step until the service stops, whenever its bell rings or its seconds have passed. A machine that

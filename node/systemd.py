@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from node.log import get_logger
 
-#: How often steps are looked at where no watchdog asks.
+#: Seconds after which steps are looked at again, at most; where no watchdog asks, always.
 _LOOK_S = 10.0
 
 
@@ -36,6 +36,12 @@ def watchdog_s(environment: Mapping[str, str] = os.environ) -> float | None:
     if not asked.isdecimal() or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     return int(asked) / 1e6
+
+
+def interval_s(environment: Mapping[str, str] = os.environ) -> float:
+    """Return after how many seconds systemd's watchdog is to be told again: three times within what it asks for."""
+    asked_s = watchdog_s(environment)
+    return _LOOK_S if asked_s is None else min(_LOOK_S, asked_s / 3)
 
 
 class Progress:
@@ -70,14 +76,14 @@ def keep_alive(progress: Progress, stop: threading.Event) -> None:
 
     A service that falls silent is ended by systemd and started anew (WatchdogSec=, systemd.service(5)).
     """
-    interval_s = watchdog_s()
+    is_asked, every_s = watchdog_s() is not None, interval_s()
     told: frozenset[str] = frozenset()
     while True:
         stuck = progress.stuck()
         for name in sorted(stuck - told):
             get_logger().error("step is stuck", step=name)
         told = stuck
-        if interval_s is not None and not stuck:
+        if is_asked and not stuck:
             notify("WATCHDOG=1")
-        if stop.wait(_LOOK_S if interval_s is None else min(_LOOK_S, interval_s / 3)):
+        if stop.wait(every_s):
             return

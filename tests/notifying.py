@@ -33,6 +33,9 @@ class Ear:
     def reach(self) -> None:
         return
 
+    def hang_up(self) -> None:
+        return
+
 
 class Told:
     """Somebody who is told at once, unless the settings say otherwise."""

@@ -78,6 +78,9 @@ class Archive:
     def reach(self) -> None:
         return
 
+    def hang_up(self) -> None:
+        return
+
     def report(self, number: int, *, only: Sequence[str] | None = None) -> CommitmentReport:
         """Return the report about one of the transactions: what it has is committed, the rest is failed."""
         transaction_uid, uids = self.transactions[number]

@@ -16,6 +16,7 @@ import pydicom
 import pytest
 from peers import program
 
+from node.cli import COMMANDS
 from node.demo.archive import free_port, running_own_archive
 from node.demo.source import write_series
 from node.train.phantom import generate
@@ -66,6 +67,19 @@ def segmented(tmp_path_factory: pytest.TempPathFactory, phantom_files: list[Path
 
 def test_version_is_one_json_document() -> None:
     assert answer("version") == {"version": "0.1.0"}
+
+
+def test_version_is_an_option_too_and_no_command_is_imported_for_it() -> None:
+    script = (
+        "import atexit, sys, node.cli\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "sys.argv = ['cspine-node', '--version']\n"
+        "node.cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "cspine-node 0.1.0\n") == (0, run("version").stdout)
+    commands = {place.partition(":")[0] for place in COMMANDS.values()} - {"node.cli.version"}
+    assert not commands & set(done.stderr.split())
 
 
 def test_an_unknown_option_is_a_usage_error() -> None:

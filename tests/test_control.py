@@ -14,8 +14,15 @@ from typing import Any
 
 import pytest
 
-from node.control import CLIENTS, MAXIMUM_MESSAGE, SOCKET, ControlServer, ask
-from node.errors import IllegalTransition, NodeAlreadyRunning, SystemFailed
+from node.control import (
+    CLIENTS,
+    MAXIMUM_MESSAGE,
+    SOCKET,
+    ControlServer,
+    _packed,
+    ask,
+)
+from node.errors import AnswerTooLarge, IllegalTransition, NodeAlreadyRunning, SystemFailed, Unanswered
 
 PATIENCE_S = 30.0
 
@@ -83,7 +90,7 @@ def test_a_node_that_hangs_holds_up_nobody(tmp_path: Path) -> None:
         hanging = opened.enter_context(socket.socket(socket.AF_UNIX))
         hanging.bind(str(tmp_path / SOCKET))
         hanging.listen(0)
-        with pytest.raises(SystemFailed, match=r"^the node did not answer"):
+        with pytest.raises(Unanswered, match=r"^the node did not answer"):
             ask(tmp_path, {}, patience_s=0.1)
         with pytest.raises(BlockingIOError):
             while True:
@@ -190,6 +197,38 @@ def test_what_is_no_request_is_answered_by_an_error(room: Room, content: bytes, 
     assert said["error"] == {"code": "input-error", "message": message, "retryable": False}
     assert room.asked == []
     assert room.ask({"still": "there"}) == {"said": {"still": "there"}}
+
+
+def test_an_answer_may_be_longer_than_a_request(room: Room) -> None:
+    cases = [{"case": number, "error": {"code": "unknown-case", "message": "x" * 100}} for number in range(20_000)]
+    room.answer = lambda _request: {"cases": cases, "exit_code": 65}
+    said = room.ask({"do": "retry", "cases": list(range(20_000))})
+    assert said == {"cases": cases, "exit_code": 65}
+    assert len(json.dumps(said)) > 2 * MAXIMUM_MESSAGE
+
+
+def test_an_answer_that_is_too_long_says_so_and_what_to_do(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.control.MAXIMUM_ANSWER", 1000)
+    room.answer = lambda _request: {"said": "x" * 2000}
+    said = room.ask({"do": "retry", "cases": [7]})
+    assert said == {
+        "error": {
+            "code": "answer-too-large",
+            "message": "the node did what was asked, but its answer of 2012 bytes is longer than the 1000 that are "
+            "taken; `cspine-node status` tells what it did; ask for less at once",
+            "retryable": False,
+        },
+        "exit_code": 74,
+    }
+    assert room.asked == [{"do": "retry", "cases": [7]}]
+
+
+def test_an_answer_that_is_too_long_for_who_asks_is_told_as_that(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.control._fitting", _packed)
+    monkeypatch.setattr("node.control.MAXIMUM_ANSWER", 1000)
+    room.answer = lambda _request: {"said": "x" * 2000}
+    with pytest.raises(AnswerTooLarge, match=r"^the node did what was asked, but its answer of 2012 bytes"):
+        room.ask({})
 
 
 def test_a_client_that_leaves_in_mid_message_ends_nothing(room: Room) -> None:

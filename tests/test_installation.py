@@ -1,8 +1,10 @@
 """What an installation is made of: the wheel, the container image, compose.yaml, the bill of materials."""
 
+import configparser
 import importlib.util
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -48,6 +50,17 @@ def instructions(path: Path) -> list[tuple[str, str]]:
         (name, rest)
         for name, _, rest in (line.partition(" ") for line in "\n".join(lines).replace("\\\n", "").splitlines() if line)
     ]
+
+
+def copied(path: Path) -> list[str]:
+    """Return what a Dockerfile copies from its context."""
+    copies = [rest for name, rest in instructions(path) if name == "COPY" and "--from" not in rest]
+    return [word for rest in copies for word in rest.split()[:-1] if not word.startswith("--")]
+
+
+def seconds(span: str) -> float:
+    """Return the seconds of a span in compose's words."""
+    return sum(float(number) * {"s": 1, "m": 60, "h": 3600}[unit] for number, unit in re.findall(r"(\d+)([smh])", span))
 
 
 @pytest.fixture(scope="module")
@@ -137,22 +150,23 @@ def test_an_image_is_made_of_files_that_are_there_and_runs_as_nobody_in_particul
     assert users[-1].replace(":", "").isdecimal()
     assert not users[-1].startswith("0")
     assert [name for name, _ in told].count("HEALTHCHECK") == 1
-    copied = [rest.split()[:-1] for name, rest in told if name == "COPY" and "--from" not in rest]
-    assert [name for names in copied for name in names if not (path.parent / name).exists()] == []
+    assert [name for name in copied(path) if not (path.parent / name).exists()] == []
+
+
+@pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.parent.name)
+def test_what_an_image_takes_from_the_source_its_user_can_read_whatever_the_umask_was(path: Path) -> None:
+    last = "\n".join(f"{name} {rest}" for name, rest in instructions(path)).rpartition("\nFROM ")[2].splitlines()
+    copies = [line for line in last if line.startswith("COPY ") and "--from" not in line]
+    assert copies
+    assert [line for line in copies if not line.startswith("COPY --chmod=0644 ")] == []
 
 
 def test_the_image_lets_into_its_build_what_it_copies_and_nothing_else() -> None:
     ignored, *let_in = [
         line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith(("#", "**"))
     ]
-    copied = {
-        name.split("/")[0]
-        for step, rest in instructions(ROOT / "Dockerfile")
-        if step == "COPY" and "--from" not in rest
-        for name in rest.split()[:-1]
-    }
     assert ignored == "*"
-    assert {line.removeprefix("!") for line in let_in} == copied
+    assert {line.removeprefix("!") for line in let_in} == {name.split("/")[0] for name in copied(ROOT / "Dockerfile")}
 
 
 # compose.yaml
@@ -165,6 +179,24 @@ def test_what_is_ours_runs_without_privileges_on_a_root_that_cannot_be_written(c
         assert (service["user"], service["read_only"], service["cap_drop"]) == (uid, True, ["ALL"]), name
         assert service["security_opt"] == ["no-new-privileges:true"], name
     assert compose["services"]["worker"]["network_mode"] == "none"
+
+
+def test_the_worker_cannot_change_the_state(compose: dict[str, Any]) -> None:
+    mounts = dict.fromkeys(OURS, "")
+    for name in OURS:
+        (mounts[name],) = [mount for mount in compose["services"][name]["volumes"] if ":/var/lib/cspine-node" in mount]
+    state = "state:/var/lib/cspine-node"
+    assert mounts == {"worker": f"{state}:ro", "node": state, "web": state}
+
+
+def test_each_service_has_as_long_to_end_as_its_unit_and_as_its_cases_may_take(compose: dict[str, Any]) -> None:
+    spans = {name: seconds(compose["services"][name]["stop_grace_period"]) for name in OURS}
+    for name, unit in zip(OURS, ("worker", "receiver", "web"), strict=True):
+        told = configparser.ConfigParser(strict=False)
+        told.read(ROOT / "systemd" / f"cspine-node-{unit}.service")
+        assert spans[name] >= told.getint("Service", "TimeoutStopSec"), name
+    cases_s = 2 * load_settings(CONTAINER / "cspine-node.toml").model.timeout_s
+    assert min(spans["worker"], spans["node"]) >= cases_s
 
 
 def test_only_the_dicom_ports_hear_other_machines(compose: dict[str, Any]) -> None:
@@ -204,10 +236,24 @@ def test_settings_archive_and_viewer_agree_on_names_and_ports(compose: dict[str,
     )
     assert orthanc["DicomModalities"]["cspine"] == [settings.node.ae_title, "node", settings.node.port]
     assert str(settings.model.worker).startswith("/run/cspine-node/")
-    assert settings.web.user[0].password_file == Path("/run/secrets/web-password")
     viewer = (CONTAINER / "ohif" / "app-config.js").read_text()
     assert f'wadoRoot: "{orthanc["DicomWeb"]["Root"].rstrip("/")}"' in viewer
     assert f'wadoUriRoot: "{orthanc["DicomWeb"]["WadoRoot"]}"' in viewer
+
+
+def test_the_doctor_in_the_container_of_the_node_sees_what_is_in_the_other_containers(compose: dict[str, Any]) -> None:
+    settings = load_settings(CONTAINER / "cspine-node.toml")
+    assert (settings.node.host, settings.web.host) == ("node", "web")
+    assert settings.web.user[0].password_file == Path("/run/secrets/web-password")
+    assert [compose["services"][name].get("secrets") for name in ("node", "web")] == [["web-password"]] * 2
+
+
+def test_each_health_check_asks_where_the_settings_say(compose: dict[str, Any]) -> None:
+    settings = load_settings(CONTAINER / "cspine-node.toml")
+    image = next(rest for name, rest in instructions(ROOT / "Dockerfile") if name == "HEALTHCHECK")
+    asked = [compose["services"][name]["healthcheck"]["test"][-2:] for name in ("worker", "web")]
+    assert asked == [["worker", str(settings.model.worker)], ["web", f"{settings.web.host}:{settings.web.port}"]]
+    assert json.loads(image.partition("CMD ")[2])[-2:] == ["node", str(settings.node.state_dir)]
 
 
 def test_the_variant_with_cuda_changes_the_worker_alone(compose: dict[str, Any]) -> None:
@@ -273,9 +319,10 @@ def page() -> Iterator[tuple[HTTPServer, list[int]]]:
 
 def test_a_page_is_well_when_livez_says_so(healthcheck: ModuleType, page: tuple[HTTPServer, list[int]]) -> None:
     server, codes = page
-    assert healthcheck.main(["web", str(server.server_port)]) == 0
+    place = f"127.0.0.1:{server.server_port}"
+    assert healthcheck.main(["web", place]) == 0
     codes.append(503)
-    assert healthcheck.main(["web", str(server.server_port)]) == 1
+    assert healthcheck.main(["web", place]) == 1
 
 
 # The bill of materials

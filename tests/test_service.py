@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from oracle import OracleSegmenter, write_blocks
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from structlog.testing import capture_logs
 from wired import Shelf, settings
 
 from node import service as service_module
@@ -256,6 +257,37 @@ def test_what_is_sent_to_ends_before_the_listener_does(wired: Wired) -> None:
 
     wired.run(drive)
     assert pulling.could_be_sent_to
+
+
+def test_a_duty_that_waits_for_somebody_outside_is_told_to_break_off(wired: Wired) -> None:
+    waits, halted = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        assert halted.wait(PATIENCE_S)
+
+    wired.service._duties = (*wired.service._duties, Duty(name="tell", step=wait, bell=Bell(), halt=halted.set))
+    wired.run(lambda _port: check(waits.wait(PATIENCE_S)))
+    assert not [thread for thread in wired.service._threads if thread.is_alive()]
+
+
+def test_a_duty_that_cannot_break_off_is_left_behind(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "HALTED_S", 0.1)
+    waits, over = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        over.wait(PATIENCE_S)
+
+    duty = Duty(name="tell", step=wait, bell=Bell(), halt=lambda: None)
+    wired.service._duties = (*wired.service._duties, duty)
+    with capture_logs() as logs:
+        wired.run(lambda _port: check(waits.wait(PATIENCE_S)))
+    assert [line["thread"] for line in logs if line["event"] == "left behind"] == ["tell"]
+    (left,) = [thread for thread in wired.service._threads if thread.is_alive()]
+    assert left.daemon
+    over.set()
+    left.join(PATIENCE_S)
 
 
 def test_a_worker_that_is_away_ends_neither_the_service_nor_its_end(wired: Wired, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def test_the_example_names_every_key():
     assert set(document) == set(Settings.model_fields)
     assert set(document["receive"]["tls"]) == set(ListenerTlsSettings.model_fields)
     assert set(document["peer"][0]) == set(PeerSettings.model_fields)
+    assert set(document["peer"][0]["tls"]) == set(ClientTlsSettings.model_fields)
     archive, stow, folder = document["destination"]
     assert set(archive) == set(DicomDestination.model_fields)
     assert {*archive, *stow, *folder} | {"tls", "token_file"} >= set(StowDestination.model_fields)
@@ -179,6 +180,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
         ({"peer": [{**PACS, "may": ["commit"]}]}, "peer[0]: host and port are needed for"),
         ({"peer": [{**PACS, **CALLED, "ask_missing": True}]}, "peer[0]: ask_missing needs ask_count"),
         ({"peer": [{**PACS, "certificate": "a"}]}, "peer[0].certificate: is looked at over TLS only"),
+        ({"peer": [{**PACS, "tls": {"authorities": "a"}}]}, "peer[0]: tls is for calling it, and needs host and port"),
+        (
+            {"peer": [{**PACS, **CALLED, "tls": {"authorities": "a", "key": "k"}}]},
+            "peer[0].tls: certificate and key come together",
+        ),
         ({"receive": {"plain": False}}, "receive: plain = false needs [receive.tls]"),
         ({"receive": {"maximum_connections": 19}}, "receive: maximum_connections is smaller than maximum_assoc"),
         ({"receive": {"tls": {"certificate": "a", "key": "b"}}}, "receive.tls.authorities: Field required"),

@@ -7,35 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from manager import PATIENCE_S, Manager
 
-from node.systemd import Progress, keep_alive, notify, watchdog_s
-
-PATIENCE_S = 60.0
-
-
-class Manager:
-    """systemd, as far as a service hears of it."""
-
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
-        self._socket.settimeout(PATIENCE_S)
-
-    def hear(self) -> str:
-        """Return the next thing that the service says."""
-        return self._socket.recv(4096).decode()
-
-    def has_heard_all(self) -> bool:
-        """Say whether the service has said nothing that was not heard."""
-        self._socket.setblocking(False)
-        try:
-            self._socket.recv(4096)
-        except BlockingIOError:
-            return True
-        return False
-
-    def close(self) -> None:
-        self._socket.close()
+from node.systemd import Progress, interval_s, keep_alive, notify, watchdog_s
 
 
 @pytest.fixture
@@ -96,6 +70,11 @@ def test_an_address_in_the_abstract_namespace_is_spoken_to() -> None:
 )
 def test_a_watchdog_is_minded_where_it_asks_this_process(environment: dict[str, str], interval_s: float | None) -> None:
     assert watchdog_s(environment) == interval_s
+
+
+@pytest.mark.parametrize(("asked_us", "every_s"), [("", 10.0), ("60000000", 10.0), ("6000000", 2.0)])
+def test_a_watchdog_is_told_three_times_within_its_interval_at_least(asked_us: str, every_s: float) -> None:
+    assert interval_s({"WATCHDOG_USEC": asked_us}) == every_s
 
 
 def test_a_step_is_stuck_from_its_longest_time_on_until_it_ends() -> None:

@@ -72,7 +72,7 @@ def test_a_misspelt_setting_would_be_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.peer("systemd")
-@pytest.mark.parametrize(("name", "most"), [("receiver", 1.5), ("worker", 2.0), ("web", 1.5)])
+@pytest.mark.parametrize(("name", "most"), [("receiver", 1.5), ("worker", 2.0), ("web", 1.1)])
 def test_the_exposure_of_each_service_is_within_its_bound(name: str, most: float) -> None:
     service = str(UNITS / f"cspine-node-{name}.service")
     scored = analyze("security", "--no-pager", "--offline=true", service)
@@ -109,6 +109,13 @@ def test_each_service_runs_as_the_user_that_sysusers_makes_and_says_when_it_is_r
     assert (service["Service.User"], service["Service.Group"]) == (["cspine-node"], ["cspine-node"])
     assert re.search(r"^u cspine-node - ", (UNITS / "cspine-node.sysusers.conf").read_text(), re.MULTILINE)
     assert service["Service.Type"] == ["notify"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_service_is_started_anew_when_it_hangs(name: str) -> None:
+    service = unit(f"cspine-node-{name}.service")
+    assert service["Service.WatchdogSec"] == ["60"]
+    assert service["Service.Restart"] == ["on-failure"]
 
 
 def test_only_the_worker_has_devices_and_it_has_no_network_and_no_patients() -> None:

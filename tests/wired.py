@@ -70,6 +70,9 @@ class Shelf:
     def reach(self) -> None:
         return
 
+    def hang_up(self) -> None:
+        return
+
 
 class Node:
     """A wired case flow without threads. `forms`: what each destination takes; `rules`: more keys of the route.

@@ -2,7 +2,7 @@
 
     healthcheck.py node STATE_DIR       the node, at its control socket
     healthcheck.py worker SOCKET        the engine, by a connection that asks nothing
-    healthcheck.py web PORT             the page, at /livez
+    healthcheck.py web HOST:PORT        the page, at /livez
 
 Imports little: it runs twice a minute.
 """
@@ -40,10 +40,10 @@ def worker(path: str) -> str | None:
     return None
 
 
-def web(port: str) -> str | None:
-    """Return what is wrong with the page at a port of this machine, or None."""
+def web(place: str) -> str | None:
+    """Return what is wrong with the page at a host and port, or None."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{int(port)}/livez", timeout=_PATIENCE_S):
+        with urllib.request.urlopen(f"http://{place}/livez", timeout=_PATIENCE_S):
             return None
     except (OSError, ValueError) as error:
         return f"the page does not answer: {error}"

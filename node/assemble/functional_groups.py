@@ -28,6 +28,14 @@ def _groups(elements: Elements) -> list[_Groups]:
     return [_Groups(own, shared) for own in elements.items("PerFrameFunctionalGroupsSequence")]
 
 
+def group_of_frame(elements: Elements, frame_number: int | None, keyword: str) -> Elements:
+    """Return a functional group of a frame, empty where it has none; of a classic object the elements themselves."""
+    groups = _groups(elements)
+    if not groups or frame_number is None:
+        return elements
+    return groups[frame_number - 1].group(keyword) if frame_number <= len(groups) else _EMPTY
+
+
 def enhanced_frames(elements: Elements, first: Frame, number_of_frames: int) -> tuple[Frame, ...]:
     """Return the frames in stored order. One that has no functional groups of its own comes without geometry."""
     groups = _groups(elements)

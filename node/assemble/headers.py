@@ -188,7 +188,7 @@ def _lowest_is_white(elements: Elements) -> bool:
     """Return whether the lowest value is to be shown white.
 
     MONOCHROME1 says so (PS3.3 C.7.6.3.1.2), and so does the Presentation LUT Shape INVERSE that goes with it
-    (C.8.11.3.1.2): both together are one inversion, not two.
+    (C.8.11.3): both together are one inversion, not two.
     """
     return elements.text("PhotometricInterpretation") == "MONOCHROME1" or (
         elements.text("PresentationLUTShape") == "INVERSE"

@@ -27,8 +27,8 @@ def decode(frames: Sequence[Frame], codecs: CodecProcess = CODECS) -> NDArray[np
     """Return modality values `(frames, rows, columns)` in the order given.
 
     int16, uint16 or int32, the first that holds them, where every rescale keeps integers; else float32. MONOCHROME1
-    stays as it is: it speaks of display only. Raises UndecodablePixels, UnsupportedTransferSyntax, TruncatedFile, or
-    SystemFailed where the codecs' process cannot be had.
+    stays as it is: it speaks of display only (`Volume.lowest_is_white`). Raises UndecodablePixels,
+    UnsupportedTransferSyntax, TruncatedFile, or SystemFailed where the codecs' process cannot be had.
     """
     voxels = sum(frame.rows * frame.columns for frame in frames)
     if voxels > MAX_VOXELS:

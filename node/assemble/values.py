@@ -23,7 +23,8 @@ _WANTED = """
     InstanceNumber AcquisitionNumber TemporalPositionIdentifier TriggerTime DiffusionBValue
     ImagePositionPatient ImageOrientationPatient PixelSpacing
     SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns
-    BitsAllocated BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept WindowCenter WindowWidth
+    BitsAllocated BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept
+    WindowCenter WindowWidth VOILUTFunction FrameVOILUTSequence PresentationLUTShape
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
     PlanePositionSequence PlaneOrientationSequence PixelMeasuresSequence PixelValueTransformationSequence
     FrameContentSequence TemporalPositionIndex FrameAcquisitionNumber FrameAcquisitionDateTime

@@ -61,6 +61,7 @@ def build_volume(series: Series) -> Volume:
             for frame in frames
         ),
         acquired_in_3d=series.header.mr_acquisition_type == "3D",
+        lowest_is_white=frames[0].lowest_is_white,
     )
 
 
@@ -121,6 +122,8 @@ def _check_one_stack(frames: Sequence[Frame], axes: FloatArray) -> None:
         raise TwoAcquisitions("the echo time differs between slices")
     if len({frame.traits.image_type[2:3] for frame in frames}) > 1:
         raise TwoAcquisitions("magnitude and other kinds of image lie in one stack")
+    if len({frame.lowest_is_white for frame in frames}) > 1:
+        raise TwoAcquisitions("MONOCHROME1 and MONOCHROME2, which show values the other way round, lie in one stack")
 
 
 def _why_shared(shared: Sequence[Sequence[Frame]], axes: FloatArray) -> TwoAcquisitions | DuplicatePosition:

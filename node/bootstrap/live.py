@@ -105,7 +105,7 @@ def _wired(settings: Settings, engine: EnginePool | RemoteEngine, journal: Journ
         duties=[
             *_duties(settings, journal, traffic, outbox, bells),
             Duty(name="renew the leases", step=flow.renew, bell=Bell(), most_s=settings.work.lease_s / 3),
-            Duty(name="report commitments", step=promises.report, bell=Bell(), most_s=_LOOK_S),
+            Duty(name="report commitments", step=promises.report, bell=Bell(), most_s=_LOOK_S, halt=promises.halt),
             Duty(name="watch the clock", step=chores.watch, bell=Bell(), most_s=_LOOK_S),
         ],
         around=[chores, pulls, ControlServer(state_dir, operations.answer)],
@@ -125,16 +125,18 @@ def _duties(settings: Settings, journal: Journal, traffic: Traffic, outbox: Outb
     for name in outbox.destinations:
         sent = Bell()
         deliver = partial(_delivered, outbox, name, sent)
-        yield Duty(name=f"deliver {name}", step=deliver, bell=bells.results_wait, longest_s=_LONGEST_PEER_S)
-        yield Duty(name=f"confirm {name}", step=partial(outbox.confirm, name), bell=sent, longest_s=_LONGEST_PEER_S)
+        confirm, halt = partial(outbox.confirm, name), partial(outbox.halt, name)
+        yield Duty(name=f"deliver {name}", step=deliver, bell=bells.results_wait, longest_s=_LONGEST_PEER_S, halt=halt)
+        yield Duty(name=f"confirm {name}", step=confirm, bell=sent, longest_s=_LONGEST_PEER_S, halt=halt)
     for peer in settings.peer:
         if peer.ask_count:
             enquiry = Enquiry(peer, settings, journal, traffic)
-            yield Duty(name=f"ask {peer.ae_title}", step=enquiry.ask, bell=Bell(), most_s=_LOOK_S)
+            yield Duty(name=f"ask {peer.ae_title}", step=enquiry.ask, bell=Bell(), most_s=_LOOK_S, halt=enquiry.halt)
     for whom in settings.notify:
         state_dir, speaker = settings.node.state_dir, speaker_of(settings)
         notifier = Notifier(whom, journal, channel_of(whom), state_dir=state_dir, speaker=speaker)
-        yield Duty(name=f"notify {whom.name}", step=notifier.step, bell=Bell(), most_s=LONGEST_WAIT_S)
+        name, step = f"notify {whom.name}", notifier.step
+        yield Duty(name=name, step=step, bell=Bell(), most_s=LONGEST_WAIT_S, halt=notifier.halt)
 
 
 def _delivered(outbox: Outbox, name: str, sent: Bell) -> float | None:

@@ -4,12 +4,14 @@ standard error. The exit code comes from the class of the error: see `node.error
 
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
 from node import log, show
 from node.cli.lazily import group_of
 from node.cli.options import ERRORS
+from node.cli.version import version
 from node.errors import NodeError, SystemFailed, unexpected
 
 #: In the order in which `--help` shows them.
@@ -52,8 +54,18 @@ COMMANDS = {
 app = typer.Typer(cls=group_of(COMMANDS), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def _node() -> None:
+def _node(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
     """A DICOM node that segments the cervical spine in sagittal T2 MR. Research use, not a medical device."""
 
 

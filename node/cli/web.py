@@ -1,5 +1,6 @@
 """`cspine-node web`: the page, in a process of its own."""
 
+import itertools
 import os
 import secrets
 import signal
@@ -19,8 +20,8 @@ from node.settings import Settings, load_settings
 
 app = typer.Typer(help="Serve the web page, until SIGTERM.", invoke_without_command=True, add_completion=False)
 
-#: Seconds that the running node has for an answer.
-_PATIENCE_S = 60.0
+#: Seconds that the running node has for an answer: who looks at a page that does not come presses again.
+_PATIENCE_S = 15.0
 
 
 @app.callback()
@@ -102,5 +103,5 @@ def _serve(settings: Settings, *, as_json: bool) -> None:
             signal.signal(number, lambda _number, _frame: server.stop())
         url = settings.web.origin
         show.answer({"url": url, "signs_in": settings.web.signs_in}, f"the page is at {url}", as_json=as_json)
-        systemd.notify("READY=1")
-        server.run()
+        told = itertools.chain(["READY=1"], itertools.repeat("WATCHDOG=1"))
+        server.run(lambda: systemd.notify(next(told)), every_s=systemd.interval_s())

@@ -48,4 +48,5 @@ def peer_of(whom: DicomDestination | PeerSettings, node: NodeSettings) -> Peer:
         ae_title=whom.ae_title,
         calling_ae_title=node.ae_title,
         timeout_s=_PEER_TIMEOUT_S,
+        tls=whom.tls,
     )

@@ -6,6 +6,7 @@ way: another form of the result is another object, made where the settings of th
 """
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydicom.errors import InvalidDicomError
@@ -18,7 +19,7 @@ from node.deliver.query import find_instances
 from node.deliver.statuses import Meaning, error_of, meaning_of, note_of
 from node.domain.commitment import CommitmentReport, Reference
 from node.errors import ContextsRefused, PeerUnreachable, StoreFailed, StoreRefused
-from node.scu.association import Peer, associate, echo
+from node.scu.association import Calls, Peer, associate, echo
 from node.scu.commitment import ask_commitment
 
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -39,7 +40,8 @@ class CStoreDestination:
     """A Storage SCP, which may also be asked by C-FIND and for storage commitment."""
 
     def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+        self._calls = Calls()
+        self._peer = replace(peer, calls=self._calls)
 
     def deliver(self, parcels: Sequence[Parcel]) -> Generator[Answer, None, None]:
         """Send `parcels` over one association. Raises PeerUnreachable, AssociationRefused, DestinationMisconfigured."""
@@ -70,6 +72,10 @@ class CStoreDestination:
     def reach(self) -> None:
         """Send a C-ECHO. Raises what `echo` raises."""
         echo(self._peer)
+
+    def hang_up(self) -> None:
+        """End its associations, and each that is opened later."""
+        self._calls.end()
 
     def _send(self, association: Any, parcel: Parcel, accepted: set[_Context]) -> Answer:
         if (parcel.sop_class_uid, parcel.transfer_syntax_uid) in accepted:

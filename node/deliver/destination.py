@@ -59,3 +59,6 @@ class Destination(Protocol):
 
     def reach(self) -> None:
         """Ask whether the destination is there and knows the node."""
+
+    def hang_up(self) -> None:
+        """End what other threads do here, and what they begin later: who waits for an answer gets PeerUnreachable."""

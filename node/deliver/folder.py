@@ -55,6 +55,9 @@ class FileTreeDestination:
         if not os.access(self._root, os.W_OK | os.X_OK):
             raise DestinationMisconfigured(f"{self._root} may not be written")
 
+    def hang_up(self) -> None:
+        """Do nothing: nobody is waited for here but the file system, which cannot be hurried."""
+
     def _must_be_there(self) -> None:
         if not self._root.is_dir():
             raise PeerUnreachable(f"{self._root} is not there")

@@ -96,6 +96,9 @@ def look(settings: Settings) -> Iterator[Finding]:
 
 def _peer(settings: PeerSettings, whole: Settings) -> Iterator[Finding]:
     area = f"peer {settings.ae_title}"
+    if has_credential(settings):
+        yield _not_asked(area)
+        return
     peer = _patient(peer_of(settings, whole.node))
     asked = [(StudyRootQueryRetrieveInformationModelFind, "ask_count = false")] if settings.ask_count else []
     if settings.ask_missing:

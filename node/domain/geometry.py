@@ -61,13 +61,14 @@ class Volume:
 
     `voxels`: `(slices, rows, columns)`, after the modality's rescale; an integer type where the rescale keeps
     integers, else float32. `sources[i]` is the frame that slice `i` was read from. `acquired_in_3d` is true for
-    MRAcquisitionType 3D.
+    MRAcquisitionType 3D. `lowest_is_white` is about pictures alone: the lowest value is meant to be shown white.
     """
 
     grid: Grid
     voxels: NDArray[np.generic]
     sources: tuple[FrameSource, ...]
     acquired_in_3d: bool
+    lowest_is_white: bool = False
 
 
 def closest_axes(affine: FloatArray) -> tuple[tuple[int, int], ...]:

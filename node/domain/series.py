@@ -91,6 +91,8 @@ class Frame:
     pixel_spacing_mm: tuple[float, float] | None = None
     rescale_slope: float = 1.0
     rescale_intercept: float = 0.0
+    #: The lowest value is meant to be shown white: MONOCHROME1 (PS3.3 C.7.6.3.1.2), Presentation LUT Shape INVERSE.
+    lowest_is_white: bool = False
     instance_number: int | None = None
     traits: FrameTraits = FrameTraits()
 

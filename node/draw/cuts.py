@@ -72,6 +72,8 @@ def middle_cuts(volume: Volume, findings: Findings) -> tuple[Cut, ...]:
     labels, _ = turn(findings.labels, volume.grid, _SAGITTAL)
     slices, _ = turn(_slice_numbers(volume), volume.grid, _SAGITTAL)
     window = _windowed(image)
+    if volume.lowest_is_white:
+        window = 255 - window
     _, row_mm, column_mm = grid.spacing_mm
     return tuple(
         Cut(

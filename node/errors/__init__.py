@@ -37,6 +37,8 @@ the same work may succeed later, `exit_code` is what a command returns (the numb
     +-- EncodingError                 SEG or SR could not be built
     +-- TrainingFailed                a command of nnU-Net ended with an error
     +-- SystemFailed                  the machine failed, not the data
+    |   +-- Unanswered                the node was asked, and nobody knows whether it did what it was asked for
+    |   +-- AnswerTooLarge            the node did what it was asked for, and cannot say it in one answer
     +-- BatchInterrupted              a batch cannot go on now; the same command goes on later
     +-- Unexpected                    nobody foresaw this; the message names type and place only
     +-- JournalError                  the record of all work cannot be read or written
@@ -119,15 +121,18 @@ from node.errors.received import (
     VolumeRefused,
 )
 from node.errors.root import (
+    AnswerTooLarge,
     BatchInterrupted,
     NodeError,
     SettingsError,
     SystemFailed,
+    Unanswered,
     Unexpected,
     unexpected,
 )
 
 __all__ = [
+    "AnswerTooLarge",
     "AssociationRefused",
     "AttemptsSpent",
     "BatchInterrupted",
@@ -176,6 +181,7 @@ __all__ = [
     "TrainingFailed",
     "TruncatedFile",
     "TwoAcquisitions",
+    "Unanswered",
     "UndecodablePixels",
     "Unexpected",
     "UnknownCase",

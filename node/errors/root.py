@@ -28,6 +28,20 @@ class SystemFailed(NodeError):
     exit_code = 74
 
 
+class Unanswered(SystemFailed):
+    """The node was asked and has not answered; it may have done what it was asked for, or still do it."""
+
+    code = "unanswered"
+    retryable = False
+
+
+class AnswerTooLarge(SystemFailed):
+    """The node did what it was asked for, but what it has to say of it does not fit into an answer."""
+
+    code = "answer-too-large"
+    retryable = False
+
+
 class BatchInterrupted(NodeError):
     """A batch cannot go on now; the same command goes on later from what is done."""
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from node.domain.case import CaseState, DeliveryState, ObjectKind
 from node.errors import UnknownCase
 from node.journal import schema
+from node.journal.events import DamagedEvent, Event, read_events
 from node.journal.store import Store
 from node.journal.worklist import Listed, listed
 
@@ -94,7 +95,7 @@ def dossier(store: Store, case_id: int) -> Dossier:
         return Dossier(
             case=case,
             objects=_objects(connection, case_id),
-            events=_events(connection, case, [row.id for row in revisions if row.id < case_id]),
+            events=_told(store, case, _begin(connection, [row.id for row in revisions if row.id < case_id])),
             revisions=tuple((row.id, row.revision, CaseState(row.state)) for row in revisions),
             received=tuple(connection.execute(paths).scalars()),
         )
@@ -142,19 +143,27 @@ def _objects(connection: Connection, case_id: int) -> tuple[Kept, ...]:
     )
 
 
-def _events(connection: Connection, case: Listed, earlier: Sequence[int]) -> tuple[Told, ...]:
-    """Return the events of a case, and those of its series that belong to no case, since the revision before it."""
+def _begin(connection: Connection, earlier: Sequence[int]) -> int:
+    """Return the number of the first event of the newest of the earlier cases, 0 without one."""
     table = schema.event
-    begin = 0
-    if earlier:
-        opened = select(table.c.id).where(table.c.case_id == max(earlier)).order_by(table.c.id).limit(1)
-        begin = connection.execute(opened).scalar() or 0
-    newest = select(table.c.id).where(table.c.case_id == case.case_id).order_by(table.c.id.desc()).limit(1)
-    end = connection.execute(newest).scalar() or 0
+    if not earlier:
+        return 0
+    opened = select(table.c.id).where(table.c.case_id == max(earlier)).order_by(table.c.id).limit(1)
+    return int(connection.execute(opened).scalar() or 0)
+
+
+def _told(store: Store, case: Listed, begin: int) -> tuple[Told, ...]:
+    """Return the events of a case, and those of its series that belong to no case, from the event `begin` on."""
+    table = schema.event
+    newest = select(func.max(table.c.id)).where(table.c.case_id == case.case_id).scalar_subquery()
     of_series = and_(
-        table.c.series_uid == case.series_uid, table.c.case_id.is_(None), table.c.id > begin, table.c.id < end
+        table.c.series_uid == case.series_uid, table.c.case_id.is_(None), table.c.id > begin, table.c.id < newest
     )
-    rows = connection.execute(
-        select(table).where(or_(table.c.case_id == case.case_id, of_series)).order_by(table.c.id)
-    ).all()
-    return tuple(Told(at=row.at, what=row.what, detail=row.detail) for row in rows)
+    found = read_events(store, or_(table.c.case_id == case.case_id, of_series), before=case.created_at)
+    return tuple(_of_event(event) for event in found)
+
+
+def _of_event(event: Event | DamagedEvent) -> Told:
+    if isinstance(event, DamagedEvent):
+        return Told(at=event.at, what="event damaged", detail={"text": f"event {event.event} is not what was written"})
+    return Told(at=event.at, what=event.what, detail=event.detail)

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import RowMapping, func, select
 
 from node.journal import schema
+from node.journal.events import DamagedEvent, Event, read_events
 from node.journal.store import Store
 
 #: Columns of a case that say nothing to people.
@@ -77,12 +78,18 @@ def _told(row: RowMapping) -> dict[str, Any]:
 
 
 def events(store: Store, *, series_uid: str) -> list[dict[str, Any]]:
-    """Return the audit trail of one series, oldest first."""
-    table = schema.event
-    with store.reading() as connection:
-        rows = (
-            connection.execute(select(table).where(table.c.series_uid == series_uid).order_by(table.c.id))
-            .mappings()
-            .all()
-        )
-    return [dict(row) for row in rows]
+    """Return the audit trail of one series, oldest first; of an event that is damaged its number and time."""
+    return [_row(event) for event in read_events(store, schema.event.c.series_uid == series_uid)]
+
+
+def _row(event: Event | DamagedEvent) -> dict[str, Any]:
+    if isinstance(event, DamagedEvent):
+        event = Event(event=event.event, at=event.at, series_uid=None, case=None, what="event damaged", detail={})
+    return {
+        "id": event.event,
+        "at": event.at,
+        "series_uid": event.series_uid,
+        "case_id": event.case,
+        "what": event.what,
+        "detail": event.detail,
+    }

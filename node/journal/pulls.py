@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import exists, select
 
 from node.journal import schema
+from node.journal.events import Event, read_events
 from node.journal.store import Store
 
 #: Values that one statement may hold.
@@ -63,16 +64,15 @@ class PullJournal:
 
     def in_vain(self, series_uid: str, instances: int) -> tuple[int, float]:
         """Return how often a series did not come as a whole while its archive had so many instances of it, and how
-        many seconds ago it was asked for last.
+        many seconds ago it was asked for last. A damaged event counts as none: the series is asked for once more.
         """
-        table = schema.event
-        rows = self._rows((table.c.at, table.c.what, table.c.detail), table.c.series_uid, [series_uid])
         ages_s = [
-            self._store.age_s(row.at)
-            for row in rows
-            if row.what == _ASKED
-            and row.detail["instances"] == instances
-            and row.detail["arrived"] < row.detail["wanted"]
+            self._store.age_s(event.at)
+            for event in read_events(self._store, schema.event.c.series_uid == series_uid)
+            if isinstance(event, Event)
+            and event.what == _ASKED
+            and event.detail["instances"] == instances
+            and event.detail["arrived"] < event.detail["wanted"]
         ]
         return len(ages_s), min(ages_s, default=0.0)
 

@@ -1,8 +1,10 @@
 """The version of a journal: made new, brought up from an older one, or refused."""
 
+import filecmp
 import os
 import sqlite3
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, inspect, select
@@ -33,19 +35,23 @@ def is_older(connection: Connection) -> bool:
 def keep_copy(path: Path) -> Path:
     """Copy a SQLite journal beside itself before it is changed; return the copy, which is on the disk.
 
-    A copy that is there already is left as it is.
+    One of an earlier try, after which the older software went on, makes room as `.bak.1` and so on: the copy that the
+    way back is by is always that of now.
     """
     with closing(sqlite3.connect(path)) as source:
         (version,) = source.execute("SELECT version FROM about").fetchone()
         copy = path.with_name(f"{path.name}.v{version}.bak")
-        if copy.exists():
-            return copy
         temporary = path.with_name(f".{copy.name}.part")
         temporary.unlink(missing_ok=True)
         with closing(sqlite3.connect(temporary)) as target:
             source.backup(target)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
+    if copy.exists():
+        if filecmp.cmp(temporary, copy, shallow=False):
+            temporary.unlink()
+            return copy
+        copy.rename(next(aside for number in count(1) if not (aside := Path(f"{copy}.{number}")).exists()))
     temporary.replace(copy)
     fsync_folder(path.parent)
     return copy

@@ -67,6 +67,7 @@ HISTORY = (
     _counter("files_quarantined", "Received files that were no usable instance.", "code"),
     _counter("deliveries", "Objects that a destination has, or has refused for good.", "destination", "outcome"),
     _counter("delivery_failures", "Tries to deliver or to confirm that failed.", "destination", "code"),
+    _counter("events_damaged", "Events of the trail that are not what was written, and were passed over."),
     _gauge("destination_last_success_timestamp_seconds", "When a destination last took something.", "destination"),
     _gauge("destination_failing_seconds", "Since the first failure after its last success; 0: none.", "destination"),
     _histogram("stage", "Seconds of a case by stage.", _STAGE_S, "stage"),

@@ -13,8 +13,9 @@ from typing import Any
 
 from node.domain.case import CaseState, DeliveryState
 from node.domain.findings import Verdict
+from node.journal.events import DamagedEvent, Event
 from node.journal.store import Store
-from node.journal.trail import Event, Place, read_on
+from node.journal.trail import Place, read_on
 from node.monitor.catalogue import HISTORY, Kind
 from node.monitor.sheet import Histogram, Sheet
 from node.monitor.standing import seconds_of
@@ -71,18 +72,14 @@ class Tally:
     def catch_up(self, *, patience_s: float) -> bool:
         """Count what has happened since the last call; False when so many seconds were too few, and to be called again.
 
-        Raises JournalError.
+        A damaged event is counted as that, and once. Raises JournalError.
         """
         with self._lock:
             deadline = self._clock() + patience_s
             while True:
                 events, place = read_on(self._store, self._place, _AT_ONCE)
-                for event in events:  # first of all: of a page that cannot be read nothing is counted, however often
-                    seconds_of(event.at)
                 for event in events:
-                    handler = self._handlers.get(event.what)
-                    if handler is not None:
-                        handler(event)
+                    self._take(event)
                 self._place = place
                 if len(events) < _AT_ONCE:
                     return True
@@ -102,8 +99,15 @@ class Tally:
         with self._lock:
             return {name: Way(way.last_success_at, way.failing_since) for name, way in self._ways.items()}
 
+    def _take(self, event: Event | DamagedEvent) -> None:
+        if isinstance(event, DamagedEvent):
+            self._count("cspine_node_events_damaged_total")
+        elif (handler := self._handlers.get(event.what)) is not None:
+            handler(event)
+
     def _begin_at_zero(self) -> None:
         """Begin with the series whose labels are known: a counter that appears with its first event shows no rise."""
+        self._counts["cspine_node_events_damaged_total", ()] = 0
         for state in _ENDS:
             self._counts["cspine_node_cases_ended_total", (state.value,)] = 0
         for verdict in Verdict:

@@ -16,6 +16,9 @@ class Channel(Protocol):
     def reach(self) -> None:
         """Ask whether the other side is there, without telling it anything."""
 
+    def hang_up(self) -> None:
+        """End what another thread says here, and what it begins later; it gets PeerUnreachable."""
+
 
 def secret(key: str, path: Path) -> str:
     """Return what a file holds, without the end of its line. Raises DestinationMisconfigured."""

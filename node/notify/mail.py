@@ -12,7 +12,7 @@ from node.errors import DeliveryError, DestinationMisconfigured, PeerUnreachable
 from node.log import get_logger
 from node.notify.channel import secret
 from node.notify.message import Message
-from node.notify.patience import within
+from node.notify.patience import Patience
 from node.scu.tls import ClientContext, client_context
 from node.settings import MailSettings
 
@@ -26,6 +26,7 @@ class Mail:
     def __init__(self, settings: MailSettings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
+        self._patience = Patience()
 
     def send(self, message: Message) -> None:
         """Send a message to all addresses. Raises PeerUnreachable, RequestFailed or DestinationMisconfigured.
@@ -41,6 +42,10 @@ class Mail:
         """Connect, sign in and leave. Raises what `send` raises."""
         with self._session() as server:
             server.noop()
+
+    def hang_up(self) -> None:
+        """End the session under way, and each that is begun later."""
+        self._patience.end()
 
     def _letter(self, message: Message) -> EmailMessage:
         letter = EmailMessage()
@@ -60,7 +65,7 @@ class Mail:
         made: list[smtplib.SMTP] = []
         try:
             with (
-                within(self._settings.timeout_s, lambda: made[0].sock if made else None),
+                self._patience.within(self._settings.timeout_s, lambda: made[0].sock if made else None),
                 self._connected(context, made) as server,
             ):
                 if self._settings.security == "starttls":

@@ -21,6 +21,8 @@ class Kind(Enum):
     DESTINATION_WORKS = "destination-works"
     #: How far had been told could not be read any more: earlier events may not have been told.
     NOTICES_LOST = "notices-lost"
+    #: An event of the journal that cannot be read any more, or whose case cannot: what it would have told is lost.
+    EVENT_DAMAGED = "event-damaged"
 
 
 TOPICS = {
@@ -31,6 +33,7 @@ TOPICS = {
     Kind.DESTINATION_FAILING: Topic.FAILURE,
     Kind.DESTINATION_WORKS: Topic.RECOVERY,
     Kind.NOTICES_LOST: Topic.FAILURE,
+    Kind.EVENT_DAMAGED: Topic.FAILURE,
 }
 
 

@@ -72,13 +72,15 @@ class Notifier:
         self._told_s: float | None = None
         #: A message on its way, and what is known once it has arrived.
         self._on_its_way: tuple[Message, Standing] | None = None
+        self._halted = False
         self._kept_s = clock()
         self._standing = self._kept = self._remembered()
 
     def step(self) -> float:
         """Read on and tell what is due; return the seconds until the next step. Raises JournalError, OSError.
 
-        A damaged event ends the telling and not the node, whose work does not stand on it.
+        A damaged event is told of as that. Where more of the trail is damaged, that ends the telling and not the node,
+        whose work does not stand on it.
         """
         try:
             if not self._read():
@@ -94,6 +96,11 @@ class Notifier:
         if not self._group and self._standing != self._kept and self._clock() - self._kept_s >= _KEEP_S:
             self._keep(self._standing)
         return _LOOK_S if not self._group else min(_LOOK_S, self._due_s())
+
+    def halt(self) -> None:
+        """Break off a message that is being sent, from another thread: the next start sends it again."""
+        self._halted = True
+        self._channel.hang_up()
 
     def _read(self) -> bool:
         """Read on; return False where the end has not been reached yet."""
@@ -118,6 +125,10 @@ class Notifier:
         return True
 
     def _add(self, notice: Notice) -> None:
+        if notice.kind is Kind.EVENT_DAMAGED:
+            get_logger().error(
+                "event passed over", notify=self._whom.name, event_number=notice.event, code=notice.codes[0]
+            )
         if notice.topic not in self._whom.on:
             return
         self._group.add(notice)
@@ -139,6 +150,9 @@ class Notifier:
         try:
             self._channel.send(message)
         except DeliveryError as error:
+            if self._halted:
+                get_logger().info("notices broken off", notify=self._whom.name)
+                return _LOOK_S
             get_logger().warning("notices not sent", notify=self._whom.name, code=error.code, text=str(error))
             at_least_s = LONGEST_WAIT_S if isinstance(error, DestinationMisconfigured) else 0.0
             self._backoff.failed(_WAY, at_least_s=at_least_s)

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from node.domain.case import CaseState
+from node.errors import JournalDamaged
+from node.journal.events import DamagedEvent, Event
 from node.journal.store import Store
-from node.journal.trail import Event, Place, ended_badly_before, refusals_of
+from node.journal.trail import Place, ended_badly_before, refusals_of
 from node.notify.notices import Kind, Notice
 
 _QUARANTINED = f"case {CaseState.QUARANTINED.value}"
@@ -45,15 +47,22 @@ class Standing:
         return replace(self, failing={**self.failing, destination: item})
 
 
-def taken_in(standing: Standing, event: Event, store: Store) -> tuple[Standing, Notice | None]:
-    """Return what is known after an event, and what is to be told of it. Raises JournalError."""
+def taken_in(standing: Standing, event: Event | DamagedEvent, store: Store) -> tuple[Standing, Notice | None]:
+    """Return what is known after an event, and what is to be told of it. Raises JournalError.
+
+    Of one that is damaged, or that speaks of what is, just this is told.
+    """
+    if isinstance(event, DamagedEvent):
+        return standing, _damaged(event, None)
     match event.what:
         case "delivery failed" | "delivery unconfirmed":
             return _failed(standing, event), None
         case "delivery delivered":
             return _succeeded(standing, event)
-        case _:
-            return standing, _of_case_or_bytes(event, store)
+    try:
+        return standing, _of_case_or_bytes(event, store)
+    except JournalDamaged:
+        return standing, _damaged(event, event.case)
 
 
 def _of_case_or_bytes(event: Event, store: Store) -> Notice | None:
@@ -136,6 +145,12 @@ def _undelivered(event: Event, store: Store) -> Notice:
     who = ", ".join(f"{name} ({code})" if code else name for name, code in refusals)
     text = f"did not reach every destination: {who}" if who else "did not reach every destination"
     return _notice(Kind.CASE_UNDELIVERED, event, text, tuple(dict.fromkeys(code for _, code in refusals if code)))
+
+
+def _damaged(event: Event | DamagedEvent, case: int | None) -> Notice:
+    text = f"event {event.event} of the journal is damaged, and what it had to tell is lost"
+    code = JournalDamaged.code
+    return Notice(kind=Kind.EVENT_DAMAGED, event=event.event, at=event.at, text=text, case=case, codes=(code,))
 
 
 def _notice(kind: Kind, event: Event, text: str, codes: tuple[str, ...] = ()) -> Notice:

@@ -22,7 +22,7 @@ from node.domain.product import MODEL_NAME
 from node.errors import DeliveryError, DestinationMisconfigured, PeerUnreachable, RequestFailed
 from node.notify.channel import secret
 from node.notify.message import Message
-from node.notify.patience import within
+from node.notify.patience import Patience
 from node.scu.tls import ClientContext, client_context
 from node.settings import WebhookSettings
 
@@ -38,6 +38,7 @@ class Webhook:
     def __init__(self, settings: WebhookSettings, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._clock = clock
+        self._patience = Patience()
 
     def send(self, message: Message) -> None:
         """Post a message. Raises PeerUnreachable, RequestFailed or DestinationMisconfigured."""
@@ -65,12 +66,16 @@ class Webhook:
         except OSError as error:
             raise self._unreachable(error, context) from None
 
+    def hang_up(self) -> None:
+        """End the request under way, and each that is begun later."""
+        self._patience.end()
+
     def _status(self, url: str, body: bytes, headers: Mapping[str, str], context: ClientContext | None) -> int:
         """Post a body, and return the status of the answer, of which nothing more is read. Raises what httpx raises."""
         timeout_s, streams = self._settings.timeout_s, _Streams()
         extensions = {**self._extensions(), "trace": streams.note}
         with (
-            within(timeout_s, streams.newest),
+            self._patience.within(timeout_s, streams.newest),
             httpx.Client(verify=context or True, trust_env=False, follow_redirects=False, timeout=timeout_s) as client,
             client.stream("POST", url, content=body, headers=headers, extensions=extensions) as answer,
         ):

@@ -69,6 +69,10 @@ class Outbox:
             self._senders[destination].resume()
             self._confirmers[destination].resume()
 
+    def halt(self, destination: str) -> None:
+        """Break off what is under way to a destination, from another thread: the next start goes on with it."""
+        self._senders[destination].halt()
+
     def told(self, report: CommitmentReport) -> bool:
         """Take a report of storage commitment, of any thread; durable on return. False for an unknown transaction."""
         return any(

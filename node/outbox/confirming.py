@@ -164,6 +164,8 @@ class Confirmer:
 
     def _way_failed(self, error: DeliveryError) -> float:
         """Pause asking, long where an operator has to act; what was sent stays SENT. Return the pause in seconds."""
+        if self._sender.halted:
+            return 0.0
         get_logger().warning("cannot ask destination", destination=self._name, code=error.code, text=str(error))
         long = isinstance(error, DestinationMisconfigured) or not error.retryable
         self._backoff.failed(_WAY, at_least_s=self._cap_s if long else 0.0)

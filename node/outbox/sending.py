@@ -69,6 +69,8 @@ class Sender:
         self._misunderstood: Counter[int] = Counter()
         self._failing_cases = 0
         self._is_first_step = True
+        #: The node ends: what is under way is broken off, and was no attempt.
+        self.halted = False
 
     def step(self) -> float | None:
         """Deliver what waits; return the seconds until the next try, 0 for more to do, None when nothing waits."""
@@ -83,7 +85,7 @@ class Sender:
         waits: list[float] = []
         end_s = self._clock() + _STEP_S
         for case, deliveries in cases.items():
-            if self._clock() > end_s:
+            if self.halted or self._clock() > end_s:
                 return 0.0
             if self._wait_s(case) == 0:
                 self._deliver_case(case, deliveries)
@@ -97,6 +99,11 @@ class Sender:
         self._backoff.keep(())
         self._unconfirmed.keep(())
         self._misunderstood.clear()
+
+    def halt(self) -> None:
+        """Break off what is under way, from another thread. What has been answered is still written down."""
+        self.halted = True
+        self._destination.hang_up()
 
     def unconfirmed(self, case: str) -> None:
         """Pause a case whose objects the destination took and does not have."""
@@ -146,7 +153,7 @@ class Sender:
                         unsure.append((delivery, answer))
                     else:
                         self._record_taken(delivery, answer.note)
-                    if failed:
+                    if failed or self.halted:
                         break
         except DeliveryError as error:
             self._way_failed(error, list(waiting.values()))
@@ -220,6 +227,8 @@ class Sender:
             for delivery, answer in open_ones.values():
                 self._record_taken(delivery, f"{answer.note}; not verified: it answers no query")
         except DeliveryError as error:
+            if self.halted:
+                return failed
             for delivery, _ in open_ones.values():
                 failed |= self._record_error(delivery, error)
         return failed
@@ -239,7 +248,13 @@ class Sender:
         self._failing_cases = 0
 
     def _way_failed(self, error: DeliveryError, waiting: Sequence[Delivery]) -> None:
-        """Record what ended the way: for the object that was on it, or, where it takes none of them, for all."""
+        """Record what ended the way: for the object that was on it, or, where it takes none of them, for all.
+
+        Where it was this node that ended it, the next start sends again what nobody answered.
+        """
+        if self.halted:
+            get_logger().info("delivery broken off", destination=self._knobs.name)
+            return
         get_logger().warning("destination failed", destination=self._knobs.name, code=error.code, text=str(error))
         for delivery in waiting[:1] if error.retryable else waiting:
             self._record_error(delivery, error)

@@ -1,7 +1,8 @@
 """Reconciliation: what an archive has, held against what the node has. Pure; every series gets a reason.
 
 First by what a query at the level of series tells (`objection`), so that most series cost one answer. What is left is
-compared instance by instance (`gap_of`), so that exactly what lacks is asked for.
+compared instance by instance (`gap_of`), so that exactly what lacks is asked for. The first sees no difference between
+series of one number of instances; whoever wants it seen lets these pass to the second.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,6 +37,8 @@ class Terms:
     begun_before: datetime | None
     #: A series of which too little is told for the rules is left where it is.
     skip_untold: bool
+    #: A series of which as many instances are here as the archive has is not looked at instance by instance.
+    by_count: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Gap:
     wanted: tuple[ListedInstance, ...]
     #: How many instances the archive has.
     listed: int
-    #: Nothing of it is here.
+    #: None of the instances that the archive has is here.
     whole: bool
 
 
@@ -59,7 +62,7 @@ def objection(series: ListedSeries, held: HeldSeries | None, terms: Terms) -> Re
     """Return why a series is not asked for, None for one that lacks here, wholly or in part."""
     if series.model_name == MODEL_NAME or (held is not None and held.own_result):
         return _OWN_RESULT
-    return _by_rules(series, terms) or _by_time(series, terms) or (_by_holding(series, held) if held else None)
+    return _by_rules(series, terms) or _by_time(series, terms) or (_by_holding(series, held, terms) if held else None)
 
 
 def gap_of(listed: Sequence[ListedInstance], stored: Collection[str]) -> Gap | Reason:
@@ -69,11 +72,13 @@ def gap_of(listed: Sequence[ListedInstance], stored: Collection[str]) -> Gap | R
     wanted = tuple(instance for instance in listed if instance.sop_instance_uid not in stored)
     if not wanted:
         return Reason(code="here", text=f"all {len(listed)} instances are here")
-    if len(wanted) == len(listed):
-        reason = Reason(code="missing", text=f"none of {len(listed)} instances is here")
-        return Gap(reason=reason, wanted=wanted, listed=len(listed), whole=True)
-    text = f"{len(listed) - len(wanted)} of {len(listed)} instances are here"
-    return Gap(reason=Reason(code="incomplete", text=text), wanted=wanted, listed=len(listed), whole=False)
+    whole = len(wanted) == len(listed)
+    here = "none" if whole else f"{len(listed) - len(wanted)}"
+    text = f"{here} of {len(listed)} instances {'is' if whole else 'are'} here"
+    reason = Reason(code="missing" if whole else "incomplete", text=text)
+    if others := len(set(stored) - {instance.sop_instance_uid for instance in listed}):
+        reason = Reason(code="differs", text=f"{text}, and {others} that the archive does not name")
+    return Gap(reason=reason, wanted=wanted, listed=len(listed), whole=whole)
 
 
 def _by_rules(series: ListedSeries, terms: Terms) -> Reason | None:
@@ -102,11 +107,11 @@ def _by_time(series: ListedSeries, terms: Terms) -> Reason | None:
     return Reason(code="too-recent", text="its study has just begun, and may still be on its way")
 
 
-def _by_holding(series: ListedSeries, held: HeldSeries) -> Reason | None:
+def _by_holding(series: ListedSeries, held: HeldSeries, terms: Terms) -> Reason | None:
     if held.purged:
         return Reason(code="purged", text="it was here, and has been deleted after its time")
     if held.receiving:
         return Reason(code="receiving", text="it is arriving just now")
-    if series.instances is not None and held.instances >= series.instances:
+    if terms.by_count and series.instances is not None and held.instances >= series.instances:
         return Reason(code="here", text=f"{held.instances} instances are here")
     return None

@@ -31,7 +31,8 @@ class Wish:
     dry_run: bool = False
     #: The first day to look at; None: as the settings say.
     since: date | None = None
-    #: Only these studies, whenever they were made, however young they are and however often they were asked for.
+    #: Only these studies, whenever they were made, however young they are and however often they were asked for; what
+    #: is here of them is compared by instances.
     study_uids: tuple[str, ...] = ()
     #: By the schedule, and therefore bound to its windows.
     scheduled: bool = False

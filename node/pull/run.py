@@ -126,6 +126,7 @@ class Pull:
             routes=self._routes,
             begun_before=settled_before(self._now(), settle_min) if settle_min and not wish.study_uids else None,
             skip_untold=self.settings.untold == "skip",
+            by_count=self.settings.compare == "count" and not wish.study_uids,
         )
 
     def _gaps(self, studies: Sequence[ListedStudy], terms: Terms, tell: Tell) -> Iterator[tuple[ListedSeries, Gap]]:

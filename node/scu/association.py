@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,27 +45,35 @@ class Calls:
     def __init__(self) -> None:
         self._changing = threading.Lock()
         self._open: set[Any] = set()
-        self._ended = False
+        self.ended = False
 
     def end(self) -> None:
-        """End them, and each that is opened later: whoever waits for an answer gets PeerUnreachable at once."""
+        """End them, and each that is opened later: whoever waits for an answer gets PeerUnreachable at once.
+
+        So does whoever waits for a connection; only the look-up of a name (DNS) goes on until it ends by itself.
+        """
         with self._changing:
-            self._ended = True
+            self.ended = True
             for association in self._open:
                 _hang_up(association)
 
     @contextlib.contextmanager
-    def holding(self, association: Any) -> Iterator[None]:
-        """Count an association as open while the block runs."""
-        with self._changing:
-            self._open.add(association)
-            if self._ended:
-                _hang_up(association)
+    def requesting(self) -> Iterator[Callable[[Any], None]]:
+        """Give what an association is handed to that the block requests: it counts as open until the block ends."""
+        requested: list[Any] = []
+
+        def take(association: Any) -> None:
+            requested.append(association)
+            with self._changing:
+                self._open.add(association)
+                if self.ended:
+                    _hang_up(association)
+
         try:
-            yield
+            yield take
         finally:
             with self._changing:
-                self._open.discard(association)
+                self._open.difference_update(requested)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +117,37 @@ def associate(
     Raises PeerUnreachable, AssociationRefused (for now), DestinationMisconfigured (rejected for good, or TLS failed) or
     ContextsRefused.
     """
-    ae = AE(ae_title=peer.calling_ae_title)
-    ae.connection_timeout = peer.timeout_s
-    ae.acse_timeout = peer.timeout_s
-    ae.dimse_timeout = peer.timeout_s
-    ae.network_timeout = peer.timeout_s
+    calls = peer.calls or Calls()
+    if calls.ended:
+        raise PeerUnreachable(f"{peer.who} is not called any more")
+    with calls.requesting() as take:
+        counted = (evt.EVT_CONN_OPEN, lambda event: take(event.assoc))
+        ae = _CallingAE(peer, take)
+        with _associated(ae, peer, contexts, as_scp, [counted, *handlers]) as association:
+            yield association
+
+
+class _CallingAE(AE):
+    """Hands each association to `take` before it is connected: a connection that is never made is waited for, too."""
+
+    def __init__(self, peer: Peer, take: Callable[[Any], None]) -> None:
+        super().__init__(ae_title=peer.calling_ae_title)
+        self.connection_timeout = peer.timeout_s
+        self.acse_timeout = peer.timeout_s
+        self.dimse_timeout = peer.timeout_s
+        self.network_timeout = peer.timeout_s
+        self._take = take
+
+    def _create_socket(self, assoc: Any, *more: Any) -> Any:
+        made = super()._create_socket(assoc, *more)
+        self._take(assoc)
+        return made
+
+
+@contextlib.contextmanager
+def _associated(
+    ae: AE, peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]], as_scp: Sequence[str], handlers: Sequence[Any]
+) -> Iterator[Any]:
     offered = [build_context(abstract, list(transfer)) for abstract, transfer in contexts]
     tls = client_context(peer.tls) if peer.tls else None
     try:
@@ -131,12 +165,11 @@ def associate(
     if not association.is_established:
         raise _refusal(peer, association, tls)
     _hold_reactor_while_sending(association)
-    with peer.calls.holding(association) if peer.calls is not None else contextlib.nullcontext():
-        try:
-            yield association
-        finally:
-            if association.is_established:
-                association.release()
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
 
 
 def echo(peer: Peer) -> None:

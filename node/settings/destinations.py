@@ -12,9 +12,9 @@ Positive = Annotated[float, Field(strict=True, gt=0)]
 
 
 class ClientTlsSettings(Section):
-    """`tls` of a destination: TLS 1.2 or 1.3 towards it. PEM files; a relative path starts at the settings file."""
+    """TLS 1.2 or 1.3 towards whom the node calls. PEM files; a relative path starts at the settings file."""
 
-    #: Who may have signed its certificate.
+    #: Who may have signed the certificate of the other side.
     authorities: Path
     #: What the node shows of itself; both or neither.
     certificate: SecretFile | None = None

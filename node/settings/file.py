@@ -10,7 +10,7 @@ from pydantic import ValidationError, field_validator, model_validator
 
 from node.domain.case import Order, Wanted
 from node.errors import SettingsError
-from node.settings.destinations import DestinationSettings, FolderDestination, StowDestination
+from node.settings.destinations import DestinationSettings
 from node.settings.model import STARTER_BUNDLE, ModelSettings
 from node.settings.notify import NotifySettings
 from node.settings.pull import PullSettings, pull_complaints
@@ -30,7 +30,7 @@ from node.settings.web import WebSettings
 #: Sections of several kinds, by the key that tells them apart.
 _KINDS = {"destination": frozenset({"dicom", "stow", "folder"}), "notify": frozenset({"webhook", "mail"})}
 
-AnySection = TypeVar("AnySection", bound=Section | None)
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 class Settings(Section):
@@ -138,46 +138,25 @@ def _complaints(item: Any) -> list[str]:
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     """Let relative paths start at the folder of the settings file, and names of bundles at the library."""
-    node = settings.node.model_copy(update={"state_dir": folder / settings.node.state_dir.expanduser()})
-    place = _bundle_place(settings.model.bundle, folder, node)
-    model = _files_anchored(settings.model, folder).model_copy(update={"bundle": place})
-    receive = settings.receive.model_copy(update={"tls": _files_anchored(settings.receive.tls, folder)})
-    destinations = tuple(_destination_anchored(destination, folder) for destination in settings.destination)
-    notify = tuple(_notify_anchored(whom, folder) for whom in settings.notify)
-    made = {"node": node, "model": model, "receive": receive, "destination": destinations, "notify": notify}
-    return settings.model_copy(update={**made, "web": _web_anchored(settings.web, folder)})
-
-
-def _destination_anchored(destination: DestinationSettings, folder: Path) -> DestinationSettings:
-    if isinstance(destination, FolderDestination):
-        return _files_anchored(destination, folder)
-    anchored = destination.model_copy(update={"tls": _files_anchored(destination.tls, folder)})
-    return _files_anchored(anchored, folder) if isinstance(anchored, StowDestination) else anchored
-
-
-def _notify_anchored(whom: NotifySettings, folder: Path) -> NotifySettings:
-    return _files_anchored(whom.model_copy(update={"tls": _files_anchored(whom.tls, folder)}), folder)
-
-
-def _web_anchored(web: WebSettings, folder: Path) -> WebSettings:
-    return web.model_copy(
-        update={
-            "tls": _files_anchored(web.tls, folder),
-            "oidc": _files_anchored(web.oidc, folder),
-            "user": tuple(_files_anchored(user, folder) for user in web.user),
-            "token": tuple(_files_anchored(token, folder) for token in web.token),
-        }
-    )
-
-
-def _files_anchored(section: AnySection, folder: Path) -> AnySection:
-    """Let every relative path of a section start at `folder`, and every credential at systemd's folder of them."""
-    if section is None:
-        return section
     given = os.environ.get("CREDENTIALS_DIRECTORY")
-    credentials = Path(given) if given else None
-    paths = {name: value for name, value in section if isinstance(value, Path)}
-    return section.model_copy(update={name: file_place(path, folder, credentials) for name, path in paths.items()})
+    anchored = _files_anchored(settings, folder, Path(given) if given else None)
+    place = _bundle_place(settings.model.bundle, folder, anchored.node)
+    return anchored.model_copy(update={"model": anchored.model.model_copy(update={"bundle": place})})
+
+
+def _files_anchored(section: AnySection, folder: Path, credentials: Path | None) -> AnySection:
+    """Let every relative path of a section and of all that is in it start at `folder`, every credential at
+    `credentials`: systemd's folder of them.
+    """
+
+    def anchored(value: Any) -> Any:
+        if isinstance(value, Path):
+            return file_place(value, folder, credentials)
+        if isinstance(value, Section):
+            return _files_anchored(value, folder, credentials)
+        return tuple(map(anchored, value)) if isinstance(value, tuple) else value
+
+    return section.model_copy(update={name: anchored(value) for name, value in section})
 
 
 def _bundle_place(bundle: str, folder: Path, node: NodeSettings) -> str:

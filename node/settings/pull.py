@@ -60,6 +60,9 @@ class PullSettings(Section):
     routes: tuple[str, ...] = ()
     #: A series of which the archive does not tell what a rule asks: "fetch" it and judge it here, or "skip" it.
     untold: Literal["fetch", "skip"] = "fetch"
+    #: What is held against the archive of a series that is here: the "count" of its instances, which costs no question,
+    #: or the "instances" themselves, one question a series, which finds what was corrected and sent under new UIDs.
+    compare: Literal["count", "instances"] = "count"
     #: How many series one pull fetches at most; 0: no limit.
     maximum_series: Annotated[int, Field(strict=True, ge=0)] = 200
     #: Pause after each series that was fetched.

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 
+from node.settings.destinations import ClientTlsSettings
 from node.settings.values import AETitleText, Port, PositiveSeconds, SecretFile, Section
 
 
@@ -78,19 +79,23 @@ class PeerSettings(Section):
     certificate: str = ""
     #: Everyone who is known may C-ECHO. "commit": ask for storage commitment.
     may: frozenset[Literal["store", "commit"]] = frozenset({"store"})
-    #: Where the peer itself listens: for reports of storage commitment and for the two questions below.
+    #: Where the peer itself listens: for reports of storage commitment, for the two questions below and for pulls.
     host: str = ""
     port: Port | None = None
     #: Ask it by C-FIND how many instances a series has.
     ask_count: StrictBool = False
     #: Ask it by C-MOVE for the instances that a series lacks. It must know the node's AE title.
     ask_missing: StrictBool = False
+    #: Over TLS, wherever the node calls it; without it in the clear.
+    tls: ClientTlsSettings | None = None
 
     @model_validator(mode="after")
     def _can_be_called(self) -> "PeerSettings":
         called = self.ask_count or self.ask_missing or "commit" in self.may
         if called and not (self.host and self.port):
             raise ValueError('host and port are needed for ask_count, ask_missing and may = ["commit"]')
+        if self.tls is not None and not (self.host and self.port):
+            raise ValueError("tls is for calling it, and needs host and port")
         if self.ask_missing and not self.ask_count:
             raise ValueError("ask_missing needs ask_count: nobody else says what lacks")
         return self

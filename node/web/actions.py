@@ -2,6 +2,8 @@
 
 POST /cases/{case}/{action}    retry, hold, release, reprocess, cancel; send, with a destination
 POST /actions                  one of them (not send) on several cases
+
+Each form says in `since` which event was the newest when its page was made: sent twice, it is done once.
 """
 
 from typing import Annotated
@@ -11,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from node.web.access import Operator
-from node.web.asked import CaseNumber
+from node.web.asked import CaseNumber, Cursor
 from node.web.asking import ACTIONS, SEND, act, act_on
 from node.web.render import page
 from node.web.site import TheSite
@@ -29,11 +31,12 @@ def on_case(
     site: TheSite,
     user: Operator,
     destination: Annotated[str, Form(max_length=64)] = "",
+    since: Annotated[Cursor | None, Form()] = None,
 ) -> Response:
     """Do something to a case, and lead back to its page. Raises what the node answers with."""
     if action not in {*ACTIONS, SEND}:
         raise HTTPException(404, "there is no such action")
-    act_on(site, user, action, case, **({"destination": destination} if action == SEND else {}))
+    act_on(site, user, action, case, since=since, **({"destination": destination} if action == SEND else {}))
     return RedirectResponse(f"/cases/{case}", 303)
 
 
@@ -44,10 +47,11 @@ def on_cases(
     user: Operator,
     action: Annotated[str, Form()],
     case: Annotated[list[CaseNumber], Form(), Field(max_length=_MOST)] = [],  # noqa: B006 - FastAPI copies it
+    since: Annotated[Cursor | None, Form()] = None,
 ) -> Response:
     """Do something to several cases, and tell what came of each."""
     if action not in ACTIONS:
         raise HTTPException(404, "there is no such action")
     if not case:
         raise HTTPException(422, "mark the cases first")
-    return page(request, "actions.html.j2", action=action, answers=act(site, user, action, case))
+    return page(request, "actions.html.j2", action=action, answers=act(site, user, action, case, since=since))

@@ -14,11 +14,11 @@ from pydantic import BaseModel, Field
 from node.domain.case import CaseState, DeliveryState, ObjectKind
 from node.domain.findings import Verdict
 from node.errors import InputError
-from node.journal.dossier import Dossier, dossier
+from node.journal.dossier import Dossier, dossier, newest_event
 from node.journal.worklist import Listed, count_by_state, receiving, search
 from node.output.document import read_findings
 from node.web.access import Operator, User, Viewer, shown_uid
-from node.web.asked import CaseNumber, TheSearch
+from node.web.asked import CaseNumber, Cursor, TheSearch
 from node.web.asking import SEND, act_on, possible
 from node.web.site import TheSite
 from node.web.telling import told
@@ -130,6 +130,8 @@ class WholeCase(CaseShown):
     timings_s: Mapping[str, float]
     #: What can be asked for now.
     actions: list[str]
+    #: Number of the newest event of its series: `since` of an action.
+    newest_event: int
 
 
 class Summary(BaseModel):
@@ -140,9 +142,10 @@ class Summary(BaseModel):
 
 
 class Asking(BaseModel):
-    """What an action needs: `destination` for "send" alone."""
+    """What an action needs: `destination` for "send" alone. Asked for after the event `since`, it is not done again."""
 
     destination: Annotated[str, Field(max_length=64)] | None = None
+    since: Cursor | None = None
 
 
 class Done(BaseModel):
@@ -162,6 +165,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         (409, "not possible in the state that the case is in"),
         (422, "not understood"),
         (503, "the node does not run, or its journal cannot be read"),
+        (504, "the node has not answered yet, and may still do it; with the same `since` it does it once"),
     )
 }
 
@@ -185,6 +189,7 @@ def cases(
 @router.get("/cases/{case}", responses=_ERRORS)
 def whole_case(case: CaseNumber, site: TheSite, user: Viewer) -> WholeCase:
     """Return a case with its objects, deliveries and events."""
+    newest = newest_event(site.store, case)  # first: an action that is asked for meanwhile counts as later
     found = dossier(site.store, case)
     return WholeCase(
         **_case(user, found.case),
@@ -192,6 +197,7 @@ def whole_case(case: CaseNumber, site: TheSite, user: Viewer) -> WholeCase:
         events=[EventShown(at=event.at, what=event.what, text=told(event)) for event in found.events],
         timings_s=found.account.get("timings_s", {}),
         actions=sorted(possible(found)),
+        newest_event=newest,
     )
 
 
@@ -212,7 +218,8 @@ def do(
     destination = asking.destination if asking else None
     if (destination is None) == (action == SEND):
         raise InputError("destination: send needs one, and nothing else takes one")
-    return Done(**act_on(site, user, action, case, **({"destination": destination} if destination else {})))
+    since, more = asking.since if asking else None, {"destination": destination} if destination else {}
+    return Done(**act_on(site, user, action, case, since=since, **more))
 
 
 def _case(user: User, case: Listed) -> dict[str, Any]:

@@ -4,8 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from node.domain.case import TRANSITIONS, CaseState
-from node.errors import IllegalTransition, InputError, JournalError, NodeError, SystemFailed, UnknownCase
+from node.errors import (
+    AnswerTooLarge,
+    IllegalTransition,
+    InputError,
+    JournalError,
+    NodeError,
+    SystemFailed,
+    Unanswered,
+    UnknownCase,
+)
 from node.journal.dossier import Dossier
+from node.journal.trail import newest_place
 from node.web.access import User
 from node.web.site import Document, Site
 
@@ -18,18 +28,31 @@ ACTIONS: Mapping[str, str] = {
     "cancel": "End it; what has not been sent of it stays here.",
 }
 SEND = "send"
+_UNANSWERED = (
+    "the node has not answered yet; it may still do this once it goes on. The history of the case then says "
+    '"operator asked" and what followed. Sent again, the same form does it no second time'
+)
 #: Errors that a request can be answered by; any other is one of the system.
-_ERRORS = {kind.code: kind for kind in (IllegalTransition, InputError, JournalError, UnknownCase)}
+_ERRORS = {kind.code: kind for kind in (AnswerTooLarge, IllegalTransition, InputError, JournalError, UnknownCase)}
 _UNDER_WAY = frozenset({CaseState.QUEUED, CaseState.RUNNING, CaseState.HELD})
 _SENDABLE = frozenset({CaseState.SENDING, CaseState.DELIVERED, CaseState.UNDELIVERED, CaseState.HELD})
 
 
-def act(site: Site, user: User, action: str, cases: Sequence[int], **more: str) -> Sequence[Document]:
+def act(
+    site: Site, user: User, action: str, cases: Sequence[int], *, since: int | None = None, **more: str
+) -> Sequence[Document]:
     """Have the running node do `action` on cases; return an answer for each: case, was, state, or error.
 
-    Raises SystemFailed where no node runs, and the error of a request that was refused as a whole.
+    `since`: the newest event of which the user knew; None: the newest that there is.
+
+    Raises SystemFailed where no node runs, Unanswered where it hangs, and the error of a request that was refused as a
+    whole. What has been asked for after `since` is not done once more.
     """
-    said = site.ask({"do": action, "cases": list(cases), "by": user.name[:64], **more})
+    since = newest_place(site.store).end if since is None else since
+    try:
+        said = site.ask({"do": action, "cases": list(cases), "by": user.name[:64], "since": since, **more})
+    except Unanswered as error:
+        raise Unanswered(_UNANSWERED) from error
     if said is None:
         raise SystemFailed("the node does not run; start it with cspine-node serve, then ask again")
     if "error" in said:
@@ -38,9 +61,9 @@ def act(site: Site, user: User, action: str, cases: Sequence[int], **more: str) 
     return answers
 
 
-def act_on(site: Site, user: User, action: str, case: int, **more: str) -> Document:
+def act_on(site: Site, user: User, action: str, case: int, *, since: int | None = None, **more: str) -> Document:
     """Have the running node do `action` on one case. Raises the error that it answers with."""
-    (answer,) = act(site, user, action, [case], **more)
+    (answer,) = act(site, user, action, [case], since=since, **more)
     if "error" in answer:
         raise error_of(answer["error"])
     return answer

@@ -38,11 +38,12 @@ _ANONYMOUS = {
 @router.get("/cases/{case}")
 def case_page(request: Request, case: CaseNumber, site: TheSite, user: Viewer) -> HTMLResponse:
     """Return the page."""
+    seen = newest_event(site.store, case)  # first: what happens meanwhile is shown twice rather than never
     found = dossier(site.store, case)
     return page(
         request,
         "case.html.j2",
-        **_changing(site, user, found),
+        **_changing(site, user, found, seen),
         **_findings(site, found),
         quantities=QUANTITIES,
         identity=_identity(site, user, found),
@@ -60,10 +61,11 @@ def live(
     findings: Annotated[bool, Query()] = False,
 ) -> Response:
     """Return what changes of the page; the whole page is to be loaded where it shows no findings and has some now."""
-    if newest_event(site.store, case) == seen:
+    newest = newest_event(site.store, case)
+    if newest == seen:
         return Response(status_code=204)
     found = dossier(site.store, case)
-    answer = page(request, "case_live.html.j2", **_changing(site, user, found), has_findings=findings)
+    answer = page(request, "case_live.html.j2", **_changing(site, user, found, newest), has_findings=findings)
     if found.objects and not findings:
         answer.headers["HX-Refresh"] = "true"
     return answer
@@ -88,13 +90,13 @@ def file(case: CaseNumber, name: str, site: TheSite, user: Viewer) -> Response:
     return Response(content, media_type=_ANONYMOUS.get(name, "application/dicom"), headers=headers)
 
 
-def _changing(site: Site, user: User, found: Dossier) -> dict[str, Any]:
+def _changing(site: Site, user: User, found: Dossier, seen: int) -> dict[str, Any]:
     """Return what of the page changes while somebody looks."""
     may = possible(found) if user.role is Role.OPERATOR else frozenset()
     return {
         "found": found,
         "case": found.case,
-        "seen": newest_event(site.store, found.case.case_id),
+        "seen": seen,
         "events": [(event, told(event), step) for event, step in zip(found.events, steps(found.events), strict=True)],
         "timings": list(found.account.get("timings_s", {}).items()),
         "actions": [(name, text) for name, text in ACTIONS.items() if name in may],

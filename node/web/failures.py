@@ -19,6 +19,7 @@ from node.errors import (
     ResultDamaged,
     SettingsError,
     SystemFailed,
+    Unanswered,
     UnknownCase,
 )
 from node.web.render import page
@@ -30,6 +31,7 @@ _STATUSES: tuple[tuple[type[NodeError], int], ...] = (
     (InputError, 422),
     (SettingsError, 422),
     (JournalError, 503),
+    (Unanswered, 504),
     (SystemFailed, 503),
     (ResultDamaged, 409),
     (DeliveryError, 502),
@@ -50,6 +52,7 @@ _HEADINGS: Mapping[int, str] = MappingProxyType(
         429: "Too many tries",
         502: "The other side failed",
         503: "Not available now",
+        504: "No answer yet",
     }
 )
 
@@ -69,7 +72,9 @@ def failure(request: Request, status: int, *, code: str, message: str, retryable
     """Return an error as a page, or as the document that a command prints with `--json`."""
     if wants_page(request):
         heading = _HEADINGS.get(status, "This failed")
-        return page(request, "error.html.j2", status=status, http=status, heading=heading, code=code, message=message)
+        case = request.path_params.get("case")
+        shown: dict[str, Any] = {"heading": heading, "code": code, "message": message, "case": case}
+        return page(request, "error.html.j2", status=status, http=status, **shown)
     return JSONResponse({"error": {"code": code, "message": message, "retryable": retryable}}, status)
 
 

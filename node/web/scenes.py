@@ -11,12 +11,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from node.assemble.elements import read_elements
+from node.assemble.functional_groups import group_of_frame
 from node.assemble.volume import build_volume, lay_out
 from node.domain.geometry import Grid, turn
 from node.domain.series import Frame
@@ -25,6 +26,10 @@ from node.errors import ResultDamaged
 from node.journal.casefiles import CaseFiles, case_files
 from node.journal.store import Store
 from node.verdict import read_back
+
+#: PS3.3 C.11.2.1.3.
+VoiLutFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
+_FUNCTIONS: Mapping[str, VoiLutFunction] = {name: name for name in get_args(VoiLutFunction)}
 
 _SAGITTAL = "LIP"
 _SEG = "seg.dcm"
@@ -36,11 +41,12 @@ _KEPT_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A way to show grey values (PS3.3 C.11.2.1.2, linear): `centre` and `width` in values of the images."""
+    """A way to show grey values (PS3.3 C.11.2.1.2): `centre` and `width` in values of the images, and the function."""
 
     name: str
     centre: float
     width: float
+    function: VoiLutFunction = "LINEAR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,7 +55,8 @@ class Scene:
 
     `voxels`: `(slices, rows, columns)`, values after the modality's rescale, little endian. `labels`: uint8 or uint16
     of the same shape, 0 = background, else the number of a segment; None where the case has no SEG. `grid`: from those
-    indices to LPS mm. `key` names the content: other images or another SEG have another key.
+    indices to LPS mm. `key` names the content: other images or another SEG have another key. `lowest_is_white`: the
+    images are MONOCHROME1, what a window makes black is shown white.
     """
 
     key: str
@@ -58,6 +65,7 @@ class Scene:
     grid: Grid
     segments: tuple[SegmentShown, ...]
     windows: tuple[Window, ...]
+    lowest_is_white: bool
 
     @property
     def size(self) -> int:
@@ -151,7 +159,8 @@ class Scenes:
             labels=labels,
             grid=grid,
             segments=() if read is None else read.segments,
-            windows=_windows(voxels, frames),
+            windows=_windows(voxels, frames, lowest_is_white=volume.lowest_is_white),
+            lowest_is_white=volume.lowest_is_white,
         )
 
     def _labels(self, files: CaseFiles, frames: Sequence[Frame]) -> LabelsShown | None:
@@ -170,11 +179,13 @@ def _key(files: CaseFiles) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _windows(voxels: NDArray[np.generic], frames: Sequence[Frame]) -> tuple[Window, ...]:
+def _windows(voxels: NDArray[np.generic], frames: Sequence[Frame], *, lowest_is_white: bool) -> tuple[Window, ...]:
     """Return the windows to choose from: by the distribution of the values, and what the scanner recommends."""
     values: Any = voxels  # numpy's own types know no percentile of just any number
     low, dark, bright, high = (float(value) for value in np.percentile(values, (0, 1, 99, 100)))
-    scanner = _scanner_window(frames[len(frames) // 2].path)
+    if lowest_is_white:
+        dark, bright = bright, dark
+    scanner = _scanner_window(frames[len(frames) // 2])
     return (
         _between("automatic", dark, bright),
         *((scanner,) if scanner is not None else ()),
@@ -184,16 +195,24 @@ def _windows(voxels: NDArray[np.generic], frames: Sequence[Frame]) -> tuple[Wind
     )
 
 
-def _between(name: str, low: float, high: float) -> Window:
-    """Return the window that shows `low` and what is below black, `high` and what is above white."""
+def _between(name: str, one: float, other: float) -> Window:
+    """Return the window whose ends are two values."""
+    low, high = sorted((one, other))
     width = max(high - low, 1.0) + 1.0
     return Window(name=name, centre=low + (width - 1.0) / 2 + 0.5, width=width)
 
 
-def _scanner_window(path: Path) -> Window | None:
-    """Return the first Window Center and Window Width (PS3.3 C.11.2) of a header, None where there is none."""
-    elements = read_elements(path).elements
+def _scanner_window(frame: Frame) -> Window | None:
+    """Return the first Window Center and Window Width of a frame (PS3.3 C.11.2, C.7.6.16.2.10), None without one.
+
+    A VOI LUT Function that the standard does not know makes it none: nobody could say what the window shows.
+    """
+    elements = group_of_frame(read_elements(frame.path).elements, frame.frame_number, "FrameVOILUTSequence")
     centre, width = elements.numbers("WindowCenter"), elements.numbers("WindowWidth")
-    if not centre or not width or not 1 < width[0] < 1e6 or abs(centre[0]) > 1e6:
+    function = _FUNCTIONS.get(elements.text("VOILUTFunction") or "LINEAR")
+    if function is None or not centre or not width:
         return None
-    return Window(name="scanner", centre=centre[0], width=width[0])
+    least = 1 if function == "LINEAR" else 0
+    if not least < width[0] < 1e6 or abs(centre[0]) > 1e6:
+        return None
+    return Window(name="scanner", centre=centre[0], width=width[0], function=function)

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from node.errors import SettingsError, SystemFailed
 from node.settings import WebSettings
+from node.web.pulse import beat
 
 #: Seconds that requests which have begun, and pages that are kept up to date, have when the server ends.
 _LINGER_S = 5
@@ -48,6 +49,7 @@ class WebServer:
             config.load()
         except (ssl.SSLError, OSError) as error:
             raise SettingsError("web.tls: certificate and key cannot be read, or do not belong together") from error
+        self._app = app
         self._server = _Server(config)
         self._socket = _listening(web)
 
@@ -56,10 +58,17 @@ class WebServer:
         """The port that it listens on."""
         return int(self._socket.getsockname()[1])
 
-    def run(self) -> None:
-        """Serve until `stop`."""
+    def run(self, alive: Callable[[], None] = lambda: None, *, every_s: float = 10.0) -> None:
+        """Serve until `stop`; call `alive` at once and every `every_s` seconds, for as long as the page answers."""
         with contextlib.closing(self._socket):
-            asyncio.run(self._server.serve(sockets=[self._socket]))
+            asyncio.run(self._serve(alive, every_s))
+
+    async def _serve(self, alive: Callable[[], None], every_s: float) -> None:
+        pulse = asyncio.create_task(beat(self._app, alive, every_s))
+        try:
+            await self._server.serve(sockets=[self._socket])
+        finally:
+            pulse.cancel()
 
     def stop(self) -> None:
         """Take no more requests, and let `run` end. May be called from any thread, or a signal handler."""

@@ -9,12 +9,14 @@
 The scene: key, first (slice to begin with), slices, rows, columns, image_type and label_type ("int16", "uint8" ...;
 label_type null without a SEG), spacing_mm [slices, rows, columns], affine (4 x 4, slice, row and column to LPS mm),
 edges (what lies at the left, right, top and bottom of the picture: A, P, H, F as in PS3.3 C.7.6.1.1.1), windows[]
-(name, centre, width), segments[] (number, name, colour [red, green, blue], volume_mm3, largest_at: its slice with the
-largest area). A key that is not that of the scene any more is answered 409: labels of one result never come to lie on
-the images of another.
+(name, centre, width, function: LINEAR, LINEAR_EXACT or SIGMOID as in PS3.3 C.11.2.1), lowest_is_white (the images are
+MONOCHROME1: what a window makes black is shown white), segments[] (number, name, colour [red, green, blue], volume_mm3,
+largest_at: its slice with the largest area). A key that is not that of the scene any more is answered 409: labels of
+one result never come to lie on the images of another.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -127,7 +129,8 @@ def _document(scene: Scene, findings: Mapping[str, Any] | None) -> dict[str, Any
         "spacing_mm": scene.grid.spacing_mm,
         "affine": scene.grid.affine.tolist(),
         "edges": {"left": "A", "right": "P", "top": "H", "bottom": "F"},
-        "windows": [{"name": one.name, "centre": one.centre, "width": one.width} for one in scene.windows],
+        "windows": [asdict(one) for one in scene.windows],
+        "lowest_is_white": scene.lowest_is_white,
         "segments": [
             {
                 "number": segment.number,

@@ -55,7 +55,7 @@ def list_alone(
     seen: Annotated[Cursor | None, Query()] = None,
 ) -> Response:
     """Return the list, where something has happened."""
-    if seen is not None and newest_place(site.store).event == seen:
+    if seen is not None and newest_place(site.store).end == seen:
         return Response(status_code=204)
     answer = page(request, "worklist_list.html.j2", **_list(site, user, asked))
     if seen is None:  # somebody has changed the search: the address follows
@@ -65,7 +65,7 @@ def list_alone(
 
 def _list(site: Site, user: User, asked: Asked) -> dict[str, Any]:
     before, after = asked.given.before, asked.given.after
-    seen = newest_place(site.store).event  # first: what happens meanwhile is shown twice rather than never
+    seen = newest_place(site.store).end  # first: what happens meanwhile is shown twice rather than never
     found = search(site.store, asked.search, size=_PAGE, before=before, after=after)
     counts = count_by_state(site.store)
     return {
@@ -73,6 +73,7 @@ def _list(site: Site, user: User, asked: Asked) -> dict[str, Any]:
         "found": found,
         "counts": [(state, counts[state]) for state in CaseState if state in counts],
         "receiving": receiving(site.store),
+        "seen": seen,
         "again": asked.query(before=before, after=after, seen=seen),
         "actions": _MANY if user.role is Role.OPERATOR else (),
     }

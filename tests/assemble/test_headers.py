@@ -9,7 +9,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from node.assemble.elements import read_beginning
+from node.assemble.elements import read_beginning, read_elements
+from node.assemble.functional_groups import group_of_frame
 from node.assemble.headers import gather, read_header
 from node.assemble.volume import build_volume
 from node.domain.series import Frame, SeriesHeader
@@ -239,3 +240,19 @@ def test_a_file_begins_where_its_data_set_does(kit, one, tmp_path, syntax, begin
 def test_what_begins_as_nothing_does_is_not_dicom(tmp_path, content):
     with pytest.raises(NotDicom):
         read_beginning(write_bytes(tmp_path / "a.dcm", content))
+
+
+def test_the_window_of_a_frame_is_its_own_then_the_shared_one_then_that_of_the_object(kit, tmp_path):
+    frames = kit.stack().datasets()
+    multi_frame = kit.enhanced(frames)
+    frames[0].WindowCenter = 10
+    own, shared = Dataset(), Dataset()
+    own.WindowCenter, shared.WindowCenter = 20, 30
+    multi_frame.PerFrameFunctionalGroupsSequence[1].FrameVOILUTSequence = [own]
+    multi_frame.SharedFunctionalGroupsSequence[0].FrameVOILUTSequence = [shared]
+    found = []
+    for name, data_set, number in (("a", frames[0], None), ("b", multi_frame, 2), ("b", multi_frame, 1)):
+        kit.save(data_set, tmp_path / name)
+        group = group_of_frame(read_elements(tmp_path / name).elements, number, "FrameVOILUTSequence")
+        found.append(group.number("WindowCenter"))
+    assert found == [10, 20, 30]

@@ -6,6 +6,7 @@ from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless
 
 from node.assemble.volume import build_volume
 from node.errors import (
+    TwoAcquisitions,
     UndecodablePixels,
     UnsupportedTransferSyntax,
 )
@@ -62,7 +63,37 @@ def test_monochrome1_is_a_way_to_show_values_and_does_not_change_them(kit, volum
     frames = kit.stack(voxels=np.full((2, 4, 4), 7, np.uint16)).datasets()
     for ds in frames:
         ds.PhotometricInterpretation = "MONOCHROME1"
-    assert volume_of(frames).voxels.max() == 7
+    volume = volume_of(frames)
+    assert volume.voxels.max() == 7
+    assert volume.lowest_is_white
+
+
+@pytest.mark.parametrize(
+    ("interpretation", "shape", "white"),
+    [
+        ("MONOCHROME1", None, True),
+        ("MONOCHROME1", "INVERSE", True),
+        ("MONOCHROME2", "INVERSE", True),
+        ("MONOCHROME2", "IDENTITY", False),
+        ("MONOCHROME2", None, False),
+    ],
+)
+@pytest.mark.parametrize("multi_frame", [False, True])
+def test_the_header_says_whether_the_lowest_value_is_white(kit, volume_of, interpretation, shape, white, multi_frame):
+    frames = kit.stack().datasets()
+    objects = [kit.enhanced(frames)] if multi_frame else frames
+    for ds in objects:
+        ds.PhotometricInterpretation = interpretation
+        if shape:
+            ds.PresentationLUTShape = shape
+    assert volume_of(objects).lowest_is_white is white
+
+
+def test_slices_to_be_shown_the_other_way_round_than_their_neighbours_make_no_volume(kit, volume_of):
+    frames = kit.stack().datasets()
+    frames[1].PhotometricInterpretation = "MONOCHROME1"
+    with pytest.raises(TwoAcquisitions, match="MONOCHROME1 and MONOCHROME2"):
+        volume_of(frames)
 
 
 def test_a_broken_code_stream_is_refused(kit, tmp_path):

@@ -59,6 +59,14 @@ def test_what_lies_at_the_head_and_front_is_drawn_at_the_top_and_left(orientatio
             assert np.ptp(bright, axis=0) == pytest.approx([120, 80], abs=4)
 
 
+def test_what_is_meant_to_be_shown_white_at_its_lowest_is_drawn_so():
+    item = volume(corner(np.zeros(SHAPE, np.int16)))
+    found = findings(np.zeros(item.grid.shape))
+    plain, turned = tile(drawn(item, found), 0, 1), tile(drawn(replace(item, lowest_is_white=True), found), 0, 1)
+    assert plain[70, 60].tolist() == turned[600, 300].tolist() == [255] * 3
+    assert plain[600, 300].tolist() == turned[70, 60].tolist() == [0] * 3
+
+
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_structures_are_tinted_below_and_not_above(orientation):
     labels = np.zeros(SHAPE, np.uint16)

@@ -5,47 +5,31 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
+import older
 import pytest
-from sqlalchemy import inspect, select
+from older import ADDED_INDEXES
+from sqlalchemy import inspect
 
 from node.domain.case import CaseState
 from node.errors import JournalError
-from node.journal import schema
 from node.journal.check import check
-from node.journal.engines import postgresql_engine, sqlite_engine
 from node.journal.journal import Journal
 from node.journal.overview import events, overview
 from node.journal.store import Store
-
-VERSION_1 = Path(__file__).with_name("version1.sql").read_text(encoding="utf-8")
-VERSION_2 = Path(__file__).with_name("version2.sql").read_text(encoding="utf-8")
-
-
-#: By version 3.
-ADDED_INDEXES = {"case_by_study", "case_by_time", "case_by_route", "event_by_case", "event_by_what"}
 
 
 @pytest.fixture
 def old(tmp_path):
     """A journal of version 1: one case half delivered, one queued, one refused, and a series that receives."""
-    path = tmp_path / "journal.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_1)
-        connection.execute("PRAGMA journal_mode=WAL")
-    return path
+    return older.write_journal(tmp_path / "journal.sqlite", 1)
 
 
 @pytest.fixture
 def second(tmp_path):
     """A journal of version 2: results that are good, to be looked at and not to be used, one whose reasons were lost,
     a failure, and two cases without results."""
-    path = tmp_path / "second.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_2)
-        connection.execute("PRAGMA journal_mode=WAL")
-    return path
+    return older.write_journal(tmp_path / "second.sqlite", 2)
 
 
 def columns(store):
@@ -166,22 +150,8 @@ def test_a_step_that_fails_leaves_the_old_journal(old, monkeypatch):
 
 @pytest.fixture
 def second_in_postgresql(second, blank):
-    """The journal of version 2 in PostgreSQL: the tables of today without what version 3 added, and the same rows."""
-    Journal(blank).close()
-    source, target = sqlite_engine(second, read_only=True, writes=False), postgresql_engine(blank, read_only=False)
-    with source.connect() as old, target.begin() as new:
-        new.exec_driver_sql('ALTER TABLE "case" DROP COLUMN verdict')
-        for index in ADDED_INDEXES:
-            new.exec_driver_sql(f"DROP INDEX {index}")
-        for table in (schema.about, schema.alembic_version):
-            new.execute(table.delete())
-        for table in schema.metadata.sorted_tables:
-            kept = [column for column in table.c if column.name != "verdict"]
-            found = [dict(row) for row in old.execute(select(*kept)).mappings()]
-            if found:
-                new.execute(table.insert(), found)
-    source.dispose()
-    target.dispose()
+    """The same journal of version 2 in PostgreSQL."""
+    older.second_in_postgresql(second, blank)
     return blank
 
 

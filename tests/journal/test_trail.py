@@ -4,9 +4,10 @@ import pytest
 from sqlalchemy import insert
 
 from node.journal import schema
+from node.journal.events import Event
 from node.journal.journal import Journal
 from node.journal.store import Store
-from node.journal.trail import Event, Place, ended_badly_before, newest_place, read_on
+from node.journal.trail import Place, ended_badly_before, newest_place, read_on
 
 BAD = ("case quarantined", "case undelivered")
 

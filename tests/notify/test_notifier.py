@@ -224,20 +224,6 @@ def test_two_who_are_told_do_not_wait_for_each_other(rig):
     assert hears.texts() == ["case 1 is quarantined: slice-gap"]
 
 
-def test_a_damaged_event_ends_the_telling_and_not_the_node(rig):
-    told = Told(rig)
-    quarantine(rig, 1, "slice-gap")
-    with rig.journal.store.transaction() as connection:
-        sound = connection.exec_driver_sql("SELECT detail FROM event ORDER BY id DESC LIMIT 1").scalar_one()
-        connection.exec_driver_sql("UPDATE event SET detail = '{' WHERE id = (SELECT max(id) FROM event)")
-    assert told.step() == 900
-    assert told.channel.taken == []
-    with rig.journal.store.transaction() as connection:
-        mend = "UPDATE event SET detail = ? WHERE id = (SELECT max(id) FROM event)"
-        connection.exec_driver_sql(mend, (sound,))
-    assert told.texts() == ["case 1 is quarantined: slice-gap"]
-
-
 def test_a_full_disk_after_a_message_has_left_does_not_send_it_twice(rig, monkeypatch):
     told = Told(rig)
     quarantine(rig, 1, "slice-gap")

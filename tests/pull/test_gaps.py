@@ -35,8 +35,9 @@ def held(instances=3, *, receiving=False, own_result=False, purged=False):
     )
 
 
-def terms(*routes, skip_untold=False, begun_before=NEWEST):
-    return Terms(routes=routes or (CERVICAL,), begun_before=begun_before, skip_untold=skip_untold)
+def terms(*routes, skip_untold=False, begun_before=NEWEST, by_count=True):
+    taken = routes or (CERVICAL,)
+    return Terms(routes=taken, begun_before=begun_before, skip_untold=skip_untold, by_count=by_count)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,17 @@ def terms(*routes, skip_untold=False, begun_before=NEWEST):
 )
 def test_a_series_is_asked_for_or_there_is_a_reason(series, here, code):
     against = objection(series, here, terms())
+    assert (against and against.code) == code
+
+
+@pytest.mark.parametrize("here", [held(3), held(4)])
+def test_a_series_that_is_whole_by_number_is_looked_into_where_the_number_is_not_enough(here):
+    assert objection(listed(), here, terms(by_count=False)) is None
+
+
+@pytest.mark.parametrize(("here", "code"), [(held(0, purged=True), "purged"), (held(3, receiving=True), "receiving")])
+def test_what_is_not_asked_for_whatever_is_compared(here, code):
+    against = objection(listed(), here, terms(by_count=False))
     assert (against and against.code) == code
 
 
@@ -97,7 +109,8 @@ INSTANCES = tuple(ListedInstance(f"1.{n}", "1.2.840.10008.5.1.4.1.1.4") for n in
     ("stored", "code", "wanted", "whole"),
     [
         (set(), "missing", (0, 1, 2), True),
-        ({"1.9"}, "missing", (0, 1, 2), True),
+        ({"1.7", "1.8", "1.9"}, "differs", (0, 1, 2), True),
+        ({"1.1", "1.2", "1.9"}, "differs", (2,), False),
         ({"1.2"}, "incomplete", (0, 2), False),
     ],
 )
@@ -112,6 +125,13 @@ def test_exactly_what_lacks_is_wanted(stored, code, wanted, whole):
     )
 
 
+def test_what_is_here_under_other_uids_is_told_with_what_lacks():
+    gap = gap_of(INSTANCES, {"1.1", "1.8", "1.9"})
+    assert isinstance(gap, Gap)
+    assert gap.reason.text == "1 of 3 instances are here, and 2 that the archive does not name"
+
+
 def test_where_nothing_lacks_or_the_archive_names_nothing_there_is_no_gap():
     assert gap_of(INSTANCES, {"1.1", "1.2", "1.3"}).code == "here"
+    assert gap_of(INSTANCES, {"1.1", "1.2", "1.3", "1.9"}).code == "here"
     assert gap_of((), set()).code == "not-listed"

@@ -174,6 +174,16 @@ def test_a_study_asked_for_by_its_uid_is_fetched_whenever_it_was_made_and_howeve
     assert shelf.fetched == ["1.2.2.1"] * 3
 
 
+def test_a_study_asked_for_by_its_uid_is_compared_by_instances(node: Node, shelf: Shelf) -> None:
+    node.receive([image(study, 1, number) for study in (1, 2, 3) for number in (1, 9)])
+    node.close_all()
+    for one in shelf.data_sets:
+        one.NumberOfSeriesRelatedInstances = "2"
+    assert run(node.pull(asked=shelf))[0].document()["reasons"] == {"here": 3}
+    outcome, [item] = run(node.pull(asked=shelf), study_uids=("1.2.2",))
+    assert (outcome.document()["fetched"], item.reason.code, node.arrivals()) == (1, "differs", ["1.2.2.1.2"])
+
+
 def test_a_study_that_has_just_begun_is_left_to_the_next_pull(node: Node, shelf: Shelf) -> None:
     early = NOW.replace(hour=8, minute=30)
     outcome, _ = run(node.pull(now=lambda: early, asked=shelf))

@@ -76,7 +76,7 @@ def test_the_tester_needs_no_javascript(visit: Visit, tmp_path: Path) -> None:
     page = visit("/routes", java_script_enabled=False)
     page.get_by_label("A DICOM file, or a zip").set_input_files(write_neck(tmp_path, "tried")[0])
     page.get_by_role("button", name="Which route?").click()
-    assert "1 slices, at least 5 are asked for" in page.locator("#tried").inner_text()
+    assert "1 slice, at least 5 are asked for" in page.locator("#tried").inner_text()
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_single_file_is_held_against_every_rule(client: TestClient, tmp_path: 
     page = tried(client, write_blocks(tmp_path)[0].read_bytes())
     assert page.status_code == 200
     assert "No route takes this series." in page.text
-    assert "1 slices, at least 5 are asked for" in page.text
+    assert "1 slice, at least 5 are asked for" in page.text
     assert "too-few-slices" in page.text
 
 

@@ -92,7 +92,50 @@ def test_the_window_of_the_scanner_is_offered(client: TestClient, wired_node: No
     wired_node.settle()
     windows = client.get("/cases/1/viewer/scene.json").json()["windows"]
     assert [one["name"] for one in windows] == ["automatic", "scanner", "bright discs", "dark bones", "everything"]
-    assert windows[1] == {"name": "scanner", "centre": 700, "width": 1200}
+    assert windows[1] == {"name": "scanner", "centre": 700, "width": 1200, "function": "LINEAR"}
+
+
+@pytest.mark.parametrize(
+    ("function", "width", "offered"),
+    [
+        ("SIGMOID", 0.5, True),
+        ("LINEAR_EXACT", 0.5, True),
+        ("LINEAR", 0.5, False),
+        ("", 300, True),
+        ("CURVED", 300, False),
+    ],
+)
+def test_a_window_is_offered_where_its_function_is_known_and_allows_its_width(
+    client: TestClient, wired_node: Node, tmp_path: Path, function: str, width: float, offered: bool
+) -> None:
+    for file in (files := write_neck(tmp_path / "sent")):
+        data_set = pydicom.dcmread(file)
+        data_set.WindowCenter, data_set.WindowWidth, data_set.VOILUTFunction = 700, width, function
+        data_set.save_as(file)
+    wired_node.receive(files)
+    wired_node.settle()
+    scanners = [one for one in client.get("/cases/1/viewer/scene.json").json()["windows"] if one["name"] == "scanner"]
+    expected = {"name": "scanner", "centre": 700, "width": width, "function": function or "LINEAR"}
+    assert scanners == ([expected] if offered else [])
+
+
+def test_the_windows_of_monochrome1_are_those_of_the_same_picture_stored_the_other_way_round(
+    client: TestClient, wired_node: Node, tmp_path: Path
+) -> None:
+    """Windows by name look alike: their centres lie as far from the other end of the values."""
+    for name in "ab":
+        for file in (files := write_neck(tmp_path / name, name)):
+            data_set = pydicom.dcmread(file)
+            if name == "b":
+                data_set.PhotometricInterpretation = "MONOCHROME1"
+                data_set.PixelData = (2000 - data_set.pixel_array.astype(int)).astype(np.uint16).tobytes()
+                data_set.save_as(file)
+        wired_node.receive(files)
+    wired_node.settle()
+    plain, other = (client.get(f"/cases/{case}/viewer/scene.json").json() for case in (1, 2))
+    assert (plain["lowest_is_white"], other["lowest_is_white"]) == (False, True)
+    for one, turned in zip(plain["windows"], other["windows"], strict=True):
+        assert turned == {**one, "centre": pytest.approx(2000 - one["centre"] + 1)}
 
 
 def test_a_key_of_other_content_is_answered_409(reader: TestClient, scene: dict[str, Any]) -> None:

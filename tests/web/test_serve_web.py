@@ -20,6 +20,7 @@ import pytest
 from certificates import Authority
 from click.testing import Result
 from fastapi import FastAPI, Request
+from manager import Manager
 from typer.testing import CliRunner
 from website import web_page
 from wired import Node
@@ -175,6 +176,20 @@ def test_the_command_serves_until_sigterm(wired_node: Node, tmp_path: Path) -> N
     process.send_signal(signal.SIGTERM)
     process.communicate()
     assert process.returncode == 0
+
+
+def test_the_command_tells_systemd_that_it_is_ready_and_then_again_and_again_that_it_is_well(
+    wired_node: Node, tmp_path: Path
+) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(f'[node]\nstate_dir = "{wired_node.state_dir}"\n[web]\nport = {free_port()}\n')
+    command = [sys.executable, "-m", "node", "web", "--config", str(config), "--json"]
+    environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000"}
+    with closing(Manager(tmp_path / "notify")) as manager:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+        assert [manager.hear() for _ in range(4)] == ["READY=1", *["WATCHDOG=1"] * 3]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
 
 
 def test_a_node_that_has_never_run_has_no_page(tmp_path: Path) -> None:

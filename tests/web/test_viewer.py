@@ -17,6 +17,7 @@ pytestmark = pytest.mark.peer("chromium", "orthanc")
 
 Visit = Callable[..., Page]
 Alter = Callable[[np.ndarray], np.ndarray]
+GreyOf = Callable[[np.ndarray, float, float], np.ndarray]
 
 #: Grey values may be rounded either way.
 ROUNDING = 1
@@ -34,8 +35,14 @@ def mirrored(node: LiveNode, orthanc_of_session: Orthanc) -> tuple[int, Truth]:
     return _delivered(node, orthanc_of_session, mirrored=True)
 
 
-def _delivered(node: LiveNode, orthanc: Orthanc, *, mirrored: bool) -> tuple[int, Truth]:
-    files = write_lopsided(node.folder / "sent", f"lopsided-{mirrored}", mirrored=mirrored)
+def _delivered(node: LiveNode, orthanc: Orthanc, *, mirrored: bool = False, **headers: Any) -> tuple[int, Truth]:
+    name = f"lopsided-{mirrored}-{'-'.join(str(value) for value in headers.values())}"
+    files = write_lopsided(node.folder / "sent", name, mirrored=mirrored)
+    for file in files if headers else ():
+        data_set = pydicom.dcmread(file)
+        for keyword, value in headers.items():
+            setattr(data_set, keyword, value)
+        data_set.save_as(file)
     case = node.until(node.send(files), "delivered")
     images = [pydicom.dcmread(file) for file in files]
     there = orthanc.instances(images[0].StudyInstanceUID)
@@ -84,12 +91,28 @@ def grey(values: np.ndarray, centre: float, width: float) -> np.ndarray:
     )
 
 
-def wrong_pixels(page: Page, truth: Truth, slices: Iterable[int] = range(9)) -> int:
+def grey_exact(values: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """PS3.3 C.11.2.1.3.2."""
+    ramp = ((values - centre) / width + 0.5) * 255
+    return np.where(values <= centre - width / 2, 0, np.where(values > centre + width / 2, 255, ramp))
+
+
+def grey_sigmoid(values: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """PS3.3 C.11.2.1.3.1."""
+    return 255 / (1 + np.exp(-4 * (values - centre) / width))
+
+
+def inverted(grey_of: GreyOf) -> GreyOf:
+    """PS3.3 C.7.6.3.1.2: of MONOCHROME1, the lowest value is shown white after the window has been applied."""
+    return lambda values, centre, width: 255 - grey_of(values, centre, width)
+
+
+def wrong_pixels(page: Page, truth: Truth, slices: Iterable[int] = range(9), grey_of: GreyOf = grey) -> int:
     """Return how many pixels of the slices are not what the files say of their place: alone, and under the labels."""
     wrong = 0
     for index in slices:
         values, numbers = truth.values[index], truth.numbers[index]
-        expected = np.repeat(grey(values, *window(page))[..., np.newaxis], 3, axis=-1)
+        expected = np.repeat(grey_of(values, *window(page))[..., np.newaxis], 3, axis=-1)
         if index % 2 == 0:
             go_to(page, index, 0)
             wrong += int((np.abs(shown(page) - expected) > ROUNDING).any(axis=-1).sum())
@@ -155,6 +178,72 @@ def test_slices_in_the_wrong_order_are_noticed(visit: Visit, site_url: str, lops
     page.goto(f"{site_url}/cases/{case}/viewer")
     page.locator("#slice[data-shown]").wait_for()
     assert wrong_pixels(page, truth, [2, 6]) > 100
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"},
+        {"PresentationLUTShape": "INVERSE"},
+    ],
+    ids=["monochrome1", "both", "inverse"],
+)
+def test_images_whose_lowest_value_is_white_are_shown_so(
+    visit: Visit, node: LiveNode, orthanc_of_session: Orthanc, headers: dict[str, str]
+) -> None:
+    case, truth = _delivered(node, orthanc_of_session, **headers)
+    page = opened(visit, case)
+    assert wrong_pixels(page, truth, [2, 5, 6], inverted(grey)) == 0
+    assert "These images are MONOCHROME1" in page.locator("main").inner_text()
+
+
+def test_images_that_are_shown_the_other_way_round_are_noticed(
+    visit: Visit, site_url: str, node: LiveNode, orthanc_of_session: Orthanc
+) -> None:
+    """The control."""
+    case, truth = _delivered(node, orthanc_of_session, PhotometricInterpretation="MONOCHROME1")
+    page = told_otherwise(visit("about:blank"), lowest_is_white=False)
+    page.goto(f"{site_url}/cases/{case}/viewer")
+    page.locator("#slice[data-shown]").wait_for()
+    assert wrong_pixels(page, truth, [2, 6], inverted(grey)) > 10_000
+    assert wrong_pixels(page, truth, [2, 6], grey) == 0
+
+
+FUNCTIONS = {"LINEAR": grey, "LINEAR_EXACT": grey_exact, "SIGMOID": grey_sigmoid}
+
+
+@pytest.mark.parametrize("interpretation", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_window_of_the_scanner_is_applied_by_its_function(
+    visit: Visit, node: LiveNode, orthanc_of_session: Orthanc, function: str, interpretation: str
+) -> None:
+    """By the first window of two; and greys by another function, or turned the other way, are noticed."""
+    case, truth = _delivered(
+        node, orthanc_of_session, VOILUTFunction=function, WindowCenter=[350, 900], WindowWidth=[40, 60],
+        PhotometricInterpretation=interpretation,
+    )  # fmt: skip
+    page = opened(visit, case)
+    page.locator("#preset").select_option(label="scanner")
+    page.wait_for_function("() => document.querySelector('#slice').dataset.shown.includes(' 350 40 ')")
+    wrong = {
+        (name, turned): wrong_pixels(page, truth, [2, 6], inverted(grey_of) if turned else grey_of)
+        for name, grey_of in FUNCTIONS.items()
+        for turned in (True, False)
+    }
+    assert wrong.pop((function, interpretation == "MONOCHROME1")) == 0
+    assert min(wrong.values()) > 500
+
+
+def told_otherwise(page: Page, **wrong: Any) -> Page:
+    """Let the viewer hear something else of the scene than the node says."""
+
+    def altered(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), **wrong})
+
+    page.route("**/viewer/scene.json", altered)
+    return page
 
 
 def test_the_picture_has_the_shape_of_the_patient(visit: Visit, lopsided: tuple[int, Truth]) -> None:

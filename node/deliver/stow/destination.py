@@ -10,7 +10,7 @@ import requests
 from node.deliver.destination import Answer, Confirmation, Parcel
 from node.deliver.encoding import UNCOMPRESSED, uncompressed
 from node.deliver.stow.answers import NOT_FOUND, answer_of, response_of, wants_another_encoding
-from node.deliver.stow.session import Line, connected, host_of
+from node.deliver.stow.session import Connections, Line, connected, host_of
 from node.domain.commitment import CommitmentReport
 from node.errors import DestinationMisconfigured, RequestFailed, StoreFailed, StoreRefused
 from node.settings import StowDestination
@@ -24,17 +24,18 @@ class StowRsDestination:
 
     def __init__(self, settings: StowDestination) -> None:
         self._settings = settings
+        self._connections = Connections()
         self._who = host_of(settings)
 
     def deliver(self, parcels: Sequence[Parcel]) -> Generator[Answer, None, None]:
         """Send `parcels` in one session. Raises PeerUnreachable, or DestinationMisconfigured for who we are."""
-        with connected(self._settings) as line:
+        with connected(self._settings, self._connections) as line:
             for parcel in parcels:
                 yield self._deliver(line, parcel)
 
     def confirm(self, parcels: Sequence[Parcel]) -> Generator[Confirmation, None, None]:
         """Ask by QIDO-RS. Raises PeerUnreachable, DestinationMisconfigured or RequestFailed."""
-        with connected(self._settings) as line:
+        with connected(self._settings, self._connections) as line:
             for parcel in parcels:
                 with line.contained():
                     found = self._is_there(line, parcel)
@@ -46,8 +47,12 @@ class StowRsDestination:
 
     def reach(self) -> None:
         """Ask for a study that does not exist. Raises PeerUnreachable, DestinationMisconfigured or RequestFailed."""
-        with connected(self._settings) as line, line.contained():
+        with connected(self._settings, self._connections) as line, line.contained():
             line.client().search_for_studies(search_filters={"StudyInstanceUID": _NO_STUDY}, limit=1)
+
+    def hang_up(self) -> None:
+        """End its connections, and each that is opened later."""
+        self._connections.end()
 
     def _deliver(self, line: Line, parcel: Parcel) -> Answer:
         try:

@@ -1,6 +1,8 @@
 // The viewer of a case. Image and labels are blended voxel by voxel on one canvas, so that they cannot come apart; one
 // pixel of the canvas is one voxel, and its size on the screen follows from the distances in mm.
 
+import { greyOf, leastWidth } from "./grey.js";
+
 const TYPES = {
   int16: Int16Array, uint16: Uint16Array, int32: Int32Array, float32: Float32Array, uint8: Uint8Array,
   int8: Int8Array, uint32: Uint32Array, float64: Float64Array,
@@ -22,7 +24,8 @@ const base = root ? `/cases/${root.dataset.case}/viewer` : "";
 let scene;
 const slices = new Map();
 const state = {
-  at: 0, opacity: 45, outlines: false, centre: 0, width: 1, preset: 0, hidden: new Set(), veiled: false, pointer: null,
+  at: 0, opacity: 45, outlines: false, centre: 0, width: 1, function: "LINEAR", preset: 0, hidden: new Set(), veiled: false,
+  pointer: null,
 };
 
 async function asked(address) {
@@ -53,12 +56,6 @@ function sliceOf(index) {
   return slices.get(index);
 }
 
-/** Grey, 0 to 255, of a value: the linear function of PS3.3 C.11.2.1.2.1. */
-function greyOf(value) {
-  const span = Math.max(state.width - 1, 1e-6);
-  return clamp(((value - (state.centre - 0.5)) / span + 0.5) * 255, 0, 255);
-}
-
 /** Whether a voxel touches, above, below or beside it, one of another segment. */
 function isBorder(labels, at) {
   const { columns, rows } = scene;
@@ -74,7 +71,7 @@ function paint({ image, labels }) {
   const colours = new Map(scene.segments.map((segment) => [segment.number, segment.colour]));
   const share = state.veiled ? 0 : Math.min(1, (state.opacity / 100) * (state.outlines ? 2 : 1)); // lines are thin
   for (let at = 0, out = 0; at < image.length; at += 1, out += 4) {
-    const grey = greyOf(image[at]);
+    const grey = greyOf(image[at], state, scene.lowest_is_white);
     const number = labels ? labels[at] : 0;
     const seen = number && share && !state.hidden.has(number) && (!state.outlines || isBorder(labels, at));
     const colour = seen ? colours.get(number) : null;
@@ -164,8 +161,8 @@ const change = (changes, how) => {
 const goTo = (at) => change({ at: clamp(at, 0, scene.slices - 1) });
 
 function takePreset(preset) {
-  const { centre, width } = scene.windows[preset];
-  change({ preset, centre, width });
+  const { centre, width, function: voiLutFunction } = scene.windows[preset];
+  change({ preset, centre, width, function: voiLutFunction });
 }
 
 function resize() {
@@ -236,7 +233,7 @@ function listenToMouse() {
     if (drag) {
       const factor = 2 ** ((event.clientX - drag.x) / (DRAG_PX / 2));
       const centre = drag.centre + ((event.clientY - drag.y) / DRAG_PX) * drag.width;
-      Object.assign(changes, { preset: "own", centre, width: Math.max(1, drag.width * factor) });
+      Object.assign(changes, { preset: "own", centre, width: Math.max(leastWidth(state), drag.width * factor) });
     }
     change(changes);
   });
@@ -253,7 +250,7 @@ function listenToControls() {
   for (const id of ["centre", "width"]) {
     byId(id).addEventListener("change", ({ target }) => {
       const value = target.valueAsNumber;
-      if (Number.isFinite(value)) change({ [id]: id === "width" ? Math.max(1, value) : value, preset: "own" });
+      if (Number.isFinite(value)) change({ [id]: id === "width" ? Math.max(leastWidth(state), value) : value, preset: "own" });
       else tellControls();
     });
   }

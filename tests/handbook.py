@@ -1,0 +1,43 @@
+"""The commands of docs/administrator.md, run as they stand there, on folders of a test.
+
+In the place of sudo, systemctl and ln on a machine: a sudo that changes no user, and a systemctl that notes what it is
+asked for.
+"""
+
+import os
+import subprocess
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+_DOCUMENT = Path(__file__).parents[1] / "docs" / "administrator.md"
+_SUDO = '#!/bin/sh\n[ "$1" = -u ] && shift 2\nexec "$@"\n'
+_SYSTEMCTL = '#!/bin/sh\necho "$@" >>"$(dirname "$0")/systemctl.log"\n'
+
+
+def commands(after: str) -> str:
+    """Return the first block of commands behind some words of the document."""
+    _, _, rest = _DOCUMENT.read_text(encoding="utf-8").partition(after)
+    assert rest, after
+    _, _, begun = rest.partition("\n\n    ")
+    return textwrap.dedent("    " + begun.partition("\n\n")[0])
+
+
+def run(script: str, folder: Path, places: Mapping[str, object], **environment: str) -> list[str]:
+    """Run commands with other places than those that they name; return what systemctl was asked for."""
+    for name, stub in (("sudo", _SUDO), ("systemctl", _SYSTEMCTL)):
+        path = folder / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(stub)
+        path.chmod(0o755)
+    for documented, place in places.items():
+        assert documented in script
+        script = script.replace(documented, str(place))
+    path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+    done = subprocess.run(
+        ["sh", "-e", "-c", script], env={**os.environ, **environment, "PATH": path}, capture_output=True, text=True,
+        check=False, cwd="/",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    log = folder / "bin" / "systemctl.log"
+    return log.read_text().splitlines() if log.exists() else []
