@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom import AE, _config, evt
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import build_context, build_role
 
 from node.errors import (
@@ -27,7 +28,7 @@ _config.LOG_HANDLER_LEVEL = "none"
 #: Bytes. What the node receives as SCU is short: PDUs of 16 KB as agreed, and the answer to its own request.
 _LONGEST_PDU = 1 << 20
 #: Results of an A-ASSOCIATE-RJ (PS3.8 9.3.4).
-_REJECTED_PERMANENT = 1
+_REJECTED_PERMANENT, _REJECTED_TRANSIENT = 1, 2
 #: (source, reason) of an A-ASSOCIATE-RJ (PS3.8 9.3.4).
 _REASONS = {
     (1, 2): "application context name not supported",
@@ -191,8 +192,8 @@ def echo(peer: Peer) -> None:
 
 def _refusal(peer: Peer, association: Any, tls: ClientContext | None) -> DeliveryError:
     """Return why there is no association."""
-    answer = association.acceptor.primitive
-    if association.is_rejected:
+    answer = association.acceptor.primitive or _unread_answer(association)
+    if answer is not None and answer.result in (_REJECTED_PERMANENT, _REJECTED_TRANSIENT):
         reason = _REASONS.get((answer.result_source, answer.diagnostic), "no reason given")
         if answer.result == _REJECTED_PERMANENT:
             return DestinationMisconfigured(f"{peer.who} rejected the association for good: {reason}")
@@ -202,6 +203,16 @@ def _refusal(peer: Peer, association: Any, tls: ClientContext | None) -> Deliver
     if tls is not None and tls.objection is not None:
         return DestinationMisconfigured(f"{peer.who}: TLS failed: {tls.objection}")
     return PeerUnreachable(f"{peer.who} does not answer")
+
+
+def _unread_answer(association: Any) -> Any:
+    """Return a rejection that came at once.
+
+    It ends the connection, and where it does so before pynetdicom has looked whether there is one, pynetdicom takes it
+    for a connection that was never made and leaves the answer in the queue (28 of 300, on a busy machine).
+    """
+    waiting = association.dul.peek_next_pdu()
+    return waiting if isinstance(waiting, A_ASSOCIATE) else None
 
 
 def _hang_up(association: Any) -> None:

@@ -147,6 +147,25 @@ def test_a_rejection_for_good_is_for_an_operator(attribute, value, reason):
         pass
 
 
+@pytest.mark.parametrize(("result", "error"), [(1, DestinationMisconfigured), (2, AssociationRefused)])
+def test_a_rejection_that_ends_the_connection_before_anyone_looks_is_a_rejection(result, error):
+    def reject(connection):
+        length = int.from_bytes(connection.recv(6, socket.MSG_WAITALL)[2:], "big")
+        connection.recv(length, socket.MSG_WAITALL)
+        connection.sendall(bytes([3, 0, 0, 0, 0, 4, 0, result, 3, 2]))
+        connection.recv(1)
+
+    ended = threading.Event()
+    handlers = [(evt.EVT_CONN_CLOSE, lambda _event: ended.set()), (evt.EVT_REQUESTED, lambda _event: ended.wait(20))]
+    with (
+        raw_server(reject) as port,
+        pytest.raises(error, match="local limit exceeded"),
+        associate(peer(port), MR, handlers=handlers),
+    ):
+        pass
+    assert ended.is_set()
+
+
 def test_a_rejection_for_now_is_refused():
     def configure(ae):
         ae.maximum_associations = 1
