@@ -14,10 +14,15 @@ from node.log import get_logger
 
 #: Seconds after which steps are looked at again, at most; where no watchdog asks, always.
 _LOOK_S = 10.0
+#: How long systemd is waited for, when it has not read yet what it was told before.
+_PATIENCE_S = 5.0
 
 
 def notify(state: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Tell systemd, such as "READY=1". A socket that is not there, as in some containers, ends no service."""
+    """Tell systemd, such as "READY=1".
+
+    A socket that is not there, as in some containers, ends no service, and one that nobody reads holds none up.
+    """
     address = environment.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -25,9 +30,10 @@ def notify(state: str, environment: Mapping[str, str] = os.environ) -> None:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.settimeout(_PATIENCE_S)
             channel.sendto(state.encode(), address)
     except OSError as error:
-        get_logger().warning("systemd not told", state=state, text=error.strerror)
+        get_logger().warning("systemd not told", state=state, text=error.strerror or "it does not listen")
 
 
 def watchdog_s(environment: Mapping[str, str] = os.environ) -> float | None:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from manager import PATIENCE_S, Manager
 
+import node.systemd
 from node.systemd import Progress, interval_s, keep_alive, notify, watchdog_s
 
 
@@ -47,6 +49,15 @@ def test_what_is_said_reaches_the_socket_of_the_environment_alone(manager: Manag
 @pytest.mark.parametrize("address", ["missing", "vsock:2:1234", "x" * 200])
 def test_a_manager_who_is_not_there_ends_no_service(tmp_path: Path, address: str) -> None:
     notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / address)})
+
+
+def test_a_manager_who_does_not_read_holds_nothing_up(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node.systemd, "_PATIENCE_S", 0.001)
+    with structlog.testing.capture_logs() as said:
+        while not said:  # until what nobody reads fills the socket
+            notify("WATCHDOG=1")
+    assert said[0]["event"] == "systemd not told"
+    assert manager.hear() == "WATCHDOG=1"
 
 
 def test_an_address_in_the_abstract_namespace_is_spoken_to() -> None:

@@ -188,8 +188,8 @@ def test_the_command_tells_systemd_that_it_is_ready_and_then_again_and_again_tha
     with closing(Manager(tmp_path / "notify")) as manager:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
         assert [manager.hear() for _ in range(4)] == ["READY=1", *["WATCHDOG=1"] * 3]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
 
 
 def test_a_node_that_has_never_run_has_no_page(tmp_path: Path) -> None:
