@@ -1,5 +1,5 @@
 # make demo    sets up and shows the main job: a series in over C-STORE, SEG and SR back in the archive
-# make test    sets up and passes the tests
+# make test    sets up and passes the tests, on JOBS=2 processes; the files of a folder in turn, in its order
 # make lint    ruff, mypy --strict
 # make bench   the starter's figures on this machine: against nnU-Net's commands, end to end, memory (docs/benchmarks.md)
 # make bench-net  ingest against Orthanc: images per second, CPU, idle associations, memory
@@ -12,6 +12,7 @@
 # make setup   the virtual environment in .venv, exact versions from constraints.txt
 
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -28,7 +29,7 @@ demo: setup
 	$(BIN)/cspine-node demo --out demo-out
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -132,6 +132,8 @@ class ControlServer:
             return self._handle(_received(client, self._patience_s, MAXIMUM_MESSAGE))
         except NodeError as error:
             return error_answer(error)
+        except _TooLong as error:
+            return error_answer(InputError(str(error)))
         except OSError as error:
             return error_answer(SystemFailed(error.strerror or "the machine failed"))
         except Exception as error:  # noqa: BLE001 - a command must not end the node, nor its message be told
@@ -217,7 +219,7 @@ def _too_large(length: int) -> AnswerTooLarge:
     )
 
 
-class _TooLong(InputError):
+class _TooLong(ValueError):
     """A message of so many bytes is not read."""
 
     def __init__(self, length: int, most: int) -> None:
@@ -226,7 +228,7 @@ class _TooLong(InputError):
 
 
 def _received(sender: socket.socket, patience_s: float, most: int) -> Document:
-    """Read one message of at most so many bytes within so many seconds. Raises InputError."""
+    """Read one message of at most so many bytes within so many seconds. Raises _TooLong, or InputError."""
     deadline = time.monotonic() + patience_s
     (length,) = _LENGTH.unpack(_exactly(sender, _LENGTH.size, deadline))
     if length > most:

@@ -3,9 +3,11 @@
 import asyncio
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from fastapi import FastAPI
@@ -20,11 +22,19 @@ from node.web.pulse import answers, beat
 from node.web.serve import WebServer
 from node.web.site import Site
 
+T = TypeVar("T")
+
 
 def whole_page(node: Node, **web: object) -> FastAPI:
     """The application as it is served."""
     settings = node.settings.model_copy(update={"web": WebSettings.model_validate(web)})
     return build_app(Site(settings=settings, store=node.journal.store, ask=lambda _request: None))
+
+
+def ended(coroutine: Coroutine[object, object, T]) -> T:
+    """Run a coroutine to its end on a thread of its own: Playwright leaves a loop running on that of the tests."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def beats(app: ASGIApp, looks: int, meanwhile: Callable[[int], None] = lambda _look: None) -> list[float]:
@@ -41,7 +51,7 @@ def beats(app: ASGIApp, looks: int, meanwhile: Callable[[int], None] = lambda _l
         meanwhile(look)
 
     with suppress(asyncio.CancelledError):
-        asyncio.run(beat(app, lambda: told.append(look), 20.0, sleep))
+        ended(beat(app, lambda: told.append(look), 20.0, sleep))
     return told
 
 
@@ -88,7 +98,7 @@ def test_an_answer_that_does_not_come_is_no_pulse_until_all_of_it_is_there() -> 
         pulse.cancel()
         return steps
 
-    assert asyncio.run(looked_at()) == ["half", "whole", "told"]
+    assert ended(looked_at()) == ["half", "whole", "told"]
 
 
 @pytest.mark.parametrize("messages", [["start"], ["body"], []])
@@ -97,7 +107,7 @@ def test_half_an_answer_is_none(messages: list[str]) -> None:
         for kind in messages:
             await send({"type": f"http.response.{kind}", "status": 200, "headers": [], "body": b""})
 
-    assert not asyncio.run(answers(app))
+    assert not ended(answers(app))
 
 
 def test_the_pulse_beats_on_the_loop_that_answers_so_that_none_beats_while_it_hangs(wired_node: Node) -> None:
