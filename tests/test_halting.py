@@ -5,6 +5,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,7 @@ def test_a_confirmation_that_hangs_is_asked_for_again_after_the_start(rig) -> No
 def test_a_peer_that_takes_the_connection_and_says_nothing_is_hung_up_on() -> None:
     calls = Calls()
     with silent() as (port, heard):
-        asking = Aside(lambda: echo(_counted(peer(port), calls)))
+        asking = Aside(lambda: echo(replace(peer(port), calls=calls)))
         assert heard.wait(PATIENCE_S)
         calls.end()
         assert isinstance(asking.must_end(), PeerUnreachable)
@@ -223,7 +224,7 @@ def test_a_peer_that_takes_the_connection_and_says_nothing_is_hung_up_on() -> No
 def test_a_connection_that_is_never_made_is_given_up() -> None:
     calls = Calls()
     with full() as port:
-        asking = Aside(lambda: echo(_counted(peer(port), calls)))
+        asking = Aside(lambda: echo(replace(peer(port), calls=calls)))
         assert isinstance(asking.must_end(calls.end), PeerUnreachable)
     assert [thread.name for thread in threading.enumerate() if "DUL" in type(thread).__name__] == []
 
@@ -231,19 +232,8 @@ def test_a_connection_that_is_never_made_is_given_up() -> None:
 def test_nobody_is_called_after_the_end() -> None:
     calls = Calls()
     calls.end()
-    with pytest.raises(PeerUnreachable, match="is not called any more"), associate(_counted(peer(1), calls), []):
+    with pytest.raises(PeerUnreachable, match="is not called any more"), associate(replace(peer(1), calls=calls), []):
         pass
-
-
-def _counted(whom: Peer, calls: Calls) -> Peer:
-    return Peer(
-        host=whom.host,
-        port=whom.port,
-        ae_title=whom.ae_title,
-        calling_ae_title=whom.calling_ae_title,
-        timeout_s=whom.timeout_s,
-        calls=calls,
-    )
 
 
 def webhook(port: int) -> Channel:
