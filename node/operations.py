@@ -3,7 +3,7 @@ node that runs (`node.control`).
 
 A request: do ("retry", "hold", "release", "cancel", "reprocess", "send"), cases[] (numbers), series[] (Series Instance
 UIDs, each meaning its newest case), destination (the name of one, to send to), by (who asks, where somebody is signed
-in: it goes into the audit trail), with it since (the number of an event: what has been asked for after it is not done
+in: it goes into the audit trail), with it since (the number of an event: what has been asked for after it is not tried
 once more, so that whoever got no answer may ask again); or do "purge" and dry_run. An answer: cases[] with case and
 was, state or error; or purged; and exit_code, that of the first error. What else can be asked for (`more`: figures,
 pull, ...) belongs to other rooms, and each says in its own file what is asked and answered.
@@ -104,7 +104,7 @@ class Operations:
         case_id = self._newest(case) if isinstance(case, str) else case
         was = state_of(self._journal.store, case_id)
         if asked is not None and not record_request(self._journal.store, case_id, asked):
-            raise IllegalTransition(f"{action} was asked for case {case_id} before, and the node has dealt with it")
+            raise IllegalTransition(f"{action} was asked for case {case_id} before; its history says what followed")
         state = step(case_id)
         if state is CaseState.SENDING:
             for destination in destinations_of(self._journal.store, case_id):

@@ -170,8 +170,7 @@ class Service:
             if isinstance(context, Halting):
                 context.halt()
         for duty in self._duties:
-            if duty.halt is not None:
-                duty.halt()
+            _halt(duty)
         halted_s = time.monotonic()
         self._listener.stop()
         for bell in (self._bells.case_queued, *(duty.bell for duty in self._duties)):
@@ -187,7 +186,8 @@ class Service:
     def _end_halted(self, end_s: float) -> None:
         """Wait until `end_s` (monotonic) for those who were told to break off.
 
-        A name that is looked up, or a share that hangs, cannot be ended: whoever waits for that ends with the process.
+        A name that is looked up, a connection that STOW-RS waits for, a share that is slow or hangs: none can be ended.
+        Whoever waits for that ends with the process, and the next start does it again.
         """
         for thread in self._threads:
             if thread.daemon:
@@ -279,6 +279,16 @@ class Service:
         get_logger().error("thread ended", thread=threading.current_thread().name, code=error.code, text=str(error))
         self._failure = error
         self._stop.set()
+
+
+def _halt(duty: Duty) -> None:
+    """Let a duty break off; one that cannot must not keep the others from it, nor the node from its end."""
+    if duty.halt is None:
+        return
+    try:
+        duty.halt()
+    except Exception as error:  # noqa: BLE001
+        get_logger().error("not broken off", duty=duty.name, text=str(unexpected(error)))
 
 
 def _tell(error: OSError) -> None:

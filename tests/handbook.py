@@ -41,3 +41,21 @@ def run(script: str, folder: Path, places: Mapping[str, object], **environment: 
     assert done.returncode == 0, done.stderr
     log = folder / "bin" / "systemctl.log"
     return log.read_text().splitlines() if log.exists() else []
+
+
+def older_release(folder: Path, state_dir: Path) -> dict[str, Path]:
+    """Lay what release 0.1.0 and the upgrade from it have left below `folder`; return where it lies instead."""
+    release, settings, units = folder / "opt" / "cspine-node-0.1.0", folder / "etc", folder / "units"
+    for path in (release / "systemd", settings, units):
+        path.mkdir(parents=True)
+    for name in ("cspine-node-receiver.service", "cspine-node.target"):
+        (release / "systemd" / name).write_text("of 0.1.0")
+        (units / name).write_text("of 0.2.0")
+    (settings / "cspine-node-0.1.0.toml").write_text("of 0.1.0")
+    (settings / "cspine-node.toml").write_text("of 0.2.0")
+    return {
+        "/var/lib/cspine-node": state_dir,
+        "/opt/cspine-node": folder / "opt" / "cspine-node",
+        "/etc/cspine-node": settings,
+        "/etc/systemd/system": units,
+    }

@@ -325,6 +325,15 @@ def test_a_page_is_well_when_livez_says_so(healthcheck: ModuleType, page: tuple[
     assert healthcheck.main(["web", place]) == 1
 
 
+def test_the_page_is_asked_itself_whatever_proxy_the_environment_names(
+    healthcheck: ModuleType, page: tuple[HTTPServer, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert healthcheck.main(["web", f"127.0.0.1:{page[0].server_port}"]) == 0
+
+
 # The bill of materials
 
 

@@ -271,6 +271,26 @@ def test_a_duty_that_waits_for_somebody_outside_is_told_to_break_off(wired: Wire
     assert not [thread for thread in wired.service._threads if thread.is_alive()]
 
 
+def test_a_duty_that_fails_to_break_off_keeps_no_other_from_it(wired: Wired) -> None:
+    waits, halted = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        assert halted.wait(PATIENCE_S)
+
+    def fail() -> None:
+        raise TypeError("what a message may quote")
+
+    failing = Duty(name="deliver", step=lambda: None, bell=Bell(), halt=fail)
+    halting = Duty(name="tell", step=wait, bell=Bell(), halt=halted.set)
+    wired.service._duties = (*wired.service._duties, failing, halting)
+    with capture_logs() as logs:
+        wired.run(lambda _port: check(waits.wait(PATIENCE_S)))
+    (told,) = [line for line in logs if line["event"] == "not broken off"]
+    assert (told["duty"], told["text"].split(" at ")[0]) == ("deliver", "TypeError")
+    assert not [thread for thread in wired.service._threads if thread.is_alive()]
+
+
 def test_a_duty_that_cannot_break_off_is_left_behind(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_module, "HALTED_S", 0.1)
     waits, over = threading.Event(), threading.Event()

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from handbook import commands, run
+from handbook import commands, older_release, run
 from older import as_version_2
 from oracle import write_blocks
 from wired import Node
@@ -55,8 +55,7 @@ def test_what_came_after_an_upgrade_is_there_again_after_the_way_back(tmp_path: 
     second = files(state_dir / "results" / "00000002-1")
     new.journal.close()
 
-    (tmp_path / "opt" / "cspine-node-0.1.0").mkdir(parents=True)
-    places = {"/var/lib/cspine-node": state_dir, "/opt/cspine-node": tmp_path / "opt" / "cspine-node"}
+    places = older_release(tmp_path, state_dir)
     run(commands("Back, when nothing of worth has come since"), tmp_path, places)
     assert content(state_dir / "journal.sqlite") == before
 

@@ -123,7 +123,9 @@ def _check_one_stack(frames: Sequence[Frame], axes: FloatArray) -> None:
     if len({frame.traits.image_type[2:3] for frame in frames}) > 1:
         raise TwoAcquisitions("magnitude and other kinds of image lie in one stack")
     if len({frame.lowest_is_white for frame in frames}) > 1:
-        raise TwoAcquisitions("MONOCHROME1 and MONOCHROME2, which show values the other way round, lie in one stack")
+        raise TwoAcquisitions(
+            "in one stack the lowest value is black in some images, and white in others (MONOCHROME1, INVERSE)"
+        )
 
 
 def _why_shared(shared: Sequence[Sequence[Frame]], axes: FloatArray) -> TwoAcquisitions | DuplicatePosition:

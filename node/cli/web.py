@@ -1,6 +1,5 @@
 """`cspine-node web`: the page, in a process of its own."""
 
-import itertools
 import os
 import secrets
 import signal
@@ -103,5 +102,5 @@ def _serve(settings: Settings, *, as_json: bool) -> None:
             signal.signal(number, lambda _number, _frame: server.stop())
         url = settings.web.origin
         show.answer({"url": url, "signs_in": settings.web.signs_in}, f"the page is at {url}", as_json=as_json)
-        told = itertools.chain(["READY=1"], itertools.repeat("WATCHDOG=1"))
-        server.run(lambda: systemd.notify(next(told)), every_s=systemd.interval_s())
+        # each time both: the first of them may be lost on a busy machine, and a start that is told twice is told once
+        server.run(lambda: systemd.notify("READY=1\nWATCHDOG=1"), every_s=systemd.interval_s())

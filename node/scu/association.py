@@ -28,7 +28,7 @@ _config.LOG_HANDLER_LEVEL = "none"
 #: Bytes. What the node receives as SCU is short: PDUs of 16 KB as agreed, and the answer to its own request.
 _LONGEST_PDU = 1 << 20
 #: Results of an A-ASSOCIATE-RJ (PS3.8 9.3.4).
-_REJECTED_PERMANENT, _REJECTED_TRANSIENT = 1, 2
+_REJECTED = (_REJECTED_PERMANENT, _REJECTED_TRANSIENT) = (1, 2)
 #: (source, reason) of an A-ASSOCIATE-RJ (PS3.8 9.3.4).
 _REASONS = {
     (1, 2): "application context name not supported",
@@ -59,16 +59,20 @@ class Calls:
                 _hang_up(association)
 
     @contextlib.contextmanager
-    def requesting(self) -> Iterator[Callable[[Any], None]]:
-        """Give what an association is handed to that the block requests: it counts as open until the block ends."""
+    def requesting(self) -> Iterator[Callable[[Any], bool]]:
+        """Give what an association is handed to that the block requests: it counts as open until the block ends.
+
+        It returns False where no association is opened any more, and has ended this one.
+        """
         requested: list[Any] = []
 
-        def take(association: Any) -> None:
+        def take(association: Any) -> bool:
             requested.append(association)
             with self._changing:
                 self._open.add(association)
                 if self.ended:
                     _hang_up(association)
+                return not self.ended
 
         try:
             yield take
@@ -118,10 +122,7 @@ def associate(
     Raises PeerUnreachable, AssociationRefused (for now), DestinationMisconfigured (rejected for good, or TLS failed) or
     ContextsRefused.
     """
-    calls = peer.calls or Calls()
-    if calls.ended:
-        raise PeerUnreachable(f"{peer.who} is not called any more")
-    with calls.requesting() as take:
+    with (peer.calls or Calls()).requesting() as take:
         counted = (evt.EVT_CONN_OPEN, lambda event: take(event.assoc))
         ae = _CallingAE(peer, take)
         with _associated(ae, peer, contexts, as_scp, [counted, *handlers]) as association:
@@ -129,10 +130,11 @@ def associate(
 
 
 class _CallingAE(AE):
-    """Hands each association to `take` before it is connected: a connection that is never made is waited for, too."""
+    """Hands each association to `take` before it has a socket: a connection that is never made is waited for, too."""
 
-    def __init__(self, peer: Peer, take: Callable[[Any], None]) -> None:
+    def __init__(self, peer: Peer, take: Callable[[Any], bool]) -> None:
         super().__init__(ae_title=peer.calling_ae_title)
+        self._peer = peer
         self.connection_timeout = peer.timeout_s
         self.acse_timeout = peer.timeout_s
         self.dimse_timeout = peer.timeout_s
@@ -140,9 +142,9 @@ class _CallingAE(AE):
         self._take = take
 
     def _create_socket(self, assoc: Any, *more: Any) -> Any:
-        made = super()._create_socket(assoc, *more)
-        self._take(assoc)
-        return made
+        if not self._take(assoc):
+            raise PeerUnreachable(f"{self._peer.who} is not called any more")
+        return super()._create_socket(assoc, *more)
 
 
 @contextlib.contextmanager
@@ -193,7 +195,7 @@ def echo(peer: Peer) -> None:
 def _refusal(peer: Peer, association: Any, tls: ClientContext | None) -> DeliveryError:
     """Return why there is no association."""
     answer = association.acceptor.primitive or _unread_answer(association)
-    if answer is not None and answer.result in (_REJECTED_PERMANENT, _REJECTED_TRANSIENT):
+    if answer is not None and answer.result in _REJECTED:
         reason = _REASONS.get((answer.result_source, answer.diagnostic), "no reason given")
         if answer.result == _REJECTED_PERMANENT:
             return DestinationMisconfigured(f"{peer.who} rejected the association for good: {reason}")
@@ -209,18 +211,20 @@ def _unread_answer(association: Any) -> Any:
     """Return a rejection that came at once.
 
     It ends the connection, and where it does so before pynetdicom has looked whether there is one, pynetdicom takes it
-    for a connection that was never made and leaves the answer in the queue (28 of 300, on a busy machine).
+    for a connection that was never made and leaves the answer in the queue (28 of 300, on a busy machine). An
+    acceptance that is left there says nothing: its connection ended before it was of use.
     """
     waiting = association.dul.peek_next_pdu()
-    return waiting if isinstance(waiting, A_ASSOCIATE) else None
+    return waiting if isinstance(waiting, A_ASSOCIATE) and waiting.result in _REJECTED else None
 
 
 def _hang_up(association: Any) -> None:
     """Let the connection end; pynetdicom tells whoever waits for an answer."""
     transport = association.dul.socket
-    if transport is not None and transport.socket is not None:
+    connection = None if transport is None else transport.socket  # its own thread sets it to None at any time
+    if connection is not None:
         with contextlib.suppress(OSError):  # it has ended
-            socket.socket.shutdown(transport.socket, socket.SHUT_RDWR)
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _prepare_socket(event: Any, timeout_s: float) -> None:

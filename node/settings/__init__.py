@@ -11,7 +11,7 @@ from node.settings.destinations import (
 from node.settings.file import Settings, load_settings, parse_settings
 from node.settings.model import STARTER_BUNDLE, CpuSettings, ModelSettings
 from node.settings.notify import MailSettings, NotifySettings, Topic, WebhookSettings
-from node.settings.pull import PullSettings
+from node.settings.pull import PullSettings, has_two_addresses
 from node.settings.receive import ListenerTlsSettings, PeerSettings, ReceiveSettings
 from node.settings.routes import RouteSettings, Rules
 from node.settings.sections import (
@@ -54,6 +54,7 @@ __all__ = [
     "WebSettings",
     "WebhookSettings",
     "WorkSettings",
+    "has_two_addresses",
     "load_settings",
     "parse_settings",
 ]

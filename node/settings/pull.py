@@ -7,7 +7,7 @@ from apscheduler.triggers.cron import CronTrigger
 from pydantic import AfterValidator, Field, model_validator
 
 from node.domain.timewindow import parse_window
-from node.settings.destinations import DestinationSettings, FolderDestination
+from node.settings.destinations import DestinationSettings, DicomDestination, FolderDestination
 from node.settings.receive import PeerSettings
 from node.settings.routes import RouteSettings
 from node.settings.values import PositiveSeconds, Seconds, Section
@@ -79,6 +79,17 @@ class PullSettings(Section):
         return self
 
 
+def has_two_addresses(name: str, destinations: Sequence[DestinationSettings], peers: Sequence[PeerSettings]) -> bool:
+    """Return whether an archive is a [[destination]] by its name, and by its AE title a [[peer]] elsewhere."""
+    places = {
+        (place.host, place.port, place.ae_title, place.tls) if isinstance(place, DicomDestination) else place.name
+        for place in destinations
+        if place.name == name and not isinstance(place, FolderDestination)
+    }
+    called = {(one.host, one.port, one.ae_title, one.tls) for one in peers if one.ae_title == name and one.host}
+    return len(places | called) > 1
+
+
 def pull_complaints(
     pulls: Sequence[PullSettings],
     routes: Sequence[RouteSettings],
@@ -89,13 +100,18 @@ def pull_complaints(
     askable = {place.name for place in destinations if not isinstance(place, FolderDestination)}
     askable |= {peer.ae_title for peer in peers if peer.host and peer.port}
     known = {route.name for route in routes}
+    two = [
+        f"pull[{number}].archive: {pull.archive!r} is a [[destination]], and a [[peer]] that is called otherwise"
+        for number, pull in enumerate(pulls)
+        if has_two_addresses(pull.archive, destinations, peers)
+    ]
     complaints = [
         f"pull[{number}].archive: {pull.archive!r} is no [[destination]] that can be asked, and no [[peer]] with host "
         "and port"
         for number, pull in enumerate(pulls)
         if pull.archive not in askable
     ]
-    return complaints + [
+    return [*complaints, *two] + [
         f"pull[{number}].routes[{index}]: no [[route]] has the name {name!r}"
         for number, pull in enumerate(pulls)
         for index, name in enumerate(pull.routes)

@@ -165,7 +165,10 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         (409, "not possible in the state that the case is in"),
         (422, "not understood"),
         (503, "the node does not run, or its journal cannot be read"),
-        (504, "the node has not answered yet, and may still do it; with the same `since` it does it once"),
+        (
+            504,
+            "the node has not answered yet, and may still do it, as the history will tell; once, with the same `since`",
+        ),
     )
 }
 

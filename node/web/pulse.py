@@ -10,6 +10,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from node.log import get_logger
+
 _PATH = "/livez"
 _SCOPE = {
     "type": "http",
@@ -28,7 +30,10 @@ _SCOPE = {
 
 
 async def answers(app: ASGIApp) -> bool:
-    """Return whether an application says that it is alive, as soon as the whole answer is there."""
+    """Return whether an application says that it is alive, as soon as the whole answer is there.
+
+    One that fails is not alive; of its error the log says the kind alone, its text may hold what somebody typed.
+    """
     status, ended = 0, False
 
     async def receive() -> MutableMapping[str, Any]:
@@ -40,7 +45,11 @@ async def answers(app: ASGIApp) -> bool:
             status = message["status"]
         ended = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-    await app({**_SCOPE, "state": {}}, receive, send)
+    try:
+        await app({**_SCOPE, "state": {}}, receive, send)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the pulse beats on once the application answers again
+        get_logger().error("page failed", path=_PATH, error=type(error).__name__)
+        return False
     return ended and status == 200
 
 

@@ -56,7 +56,7 @@ class Scene:
     `voxels`: `(slices, rows, columns)`, values after the modality's rescale, little endian. `labels`: uint8 or uint16
     of the same shape, 0 = background, else the number of a segment; None where the case has no SEG. `grid`: from those
     indices to LPS mm. `key` names the content: other images or another SEG have another key. `lowest_is_white`: the
-    images are MONOCHROME1, what a window makes black is shown white.
+    images are MONOCHROME1, or of Presentation LUT Shape INVERSE: what a window makes black is shown white.
     """
 
     key: str
@@ -212,7 +212,7 @@ def _scanner_window(frame: Frame) -> Window | None:
     function = _FUNCTIONS.get(elements.text("VOILUTFunction") or "LINEAR")
     if function is None or not centre or not width:
         return None
-    least = 1 if function == "LINEAR" else 0
-    if not least < width[0] < 1e6 or abs(centre[0]) > 1e6:
+    is_width = width[0] >= 1 if function == "LINEAR" else width[0] > 0
+    if not (is_width and width[0] < 1e6) or abs(centre[0]) > 1e6:
         return None
     return Window(name="scanner", centre=centre[0], width=width[0], function=function)

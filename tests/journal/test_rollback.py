@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from handbook import commands, run
+from handbook import commands, older_release, run
 from older import second_in_postgresql, write_journal
 from sqlalchemy import select
 
@@ -94,11 +94,12 @@ def go_on(path: Path) -> None:
 
 def roll_back(folder: Path) -> None:
     """What the document says, on the state folder `state` and the releases in `opt`."""
-    (folder / "opt" / "cspine-node-0.1.0").mkdir(parents=True)
-    places = {"/var/lib/cspine-node": folder / "state", "/opt/cspine-node": folder / "opt" / "cspine-node"}
+    places = older_release(folder, folder / "state")
     asked = run(commands(BACK), folder, places)
-    assert asked == ["stop cspine-node.target", "start cspine-node.target"]
+    assert asked == ["stop cspine-node.target", "daemon-reload", "start cspine-node.target"]
     assert (folder / "opt" / "cspine-node").readlink() == folder / "opt" / "cspine-node-0.1.0"
+    assert (folder / "etc" / "cspine-node.toml").read_text() == "of 0.1.0"
+    assert {path.read_text() for path in (folder / "units").iterdir()} == {"of 0.1.0"}
 
 
 def test_the_way_back_brings_the_older_journal_as_it_was_and_keeps_the_newer_one(second: Path, tmp_path: Path) -> None:

@@ -42,6 +42,39 @@ def test_a_peer_with_host_and_port_or_a_dicomweb_server_may_be_asked():
             accepts(name)
 
 
+PACS = {"host": "pacs", "port": 104, "ae_title": "PACS"}
+TLS = {"authorities": "hospital.pem"}
+
+
+@pytest.mark.parametrize(
+    ("peer", "destination", "agree"),
+    [
+        (PACS, PACS, True),
+        ({"ae_title": "PACS"}, PACS, True),
+        (PACS, {"kind": "folder", "path": "f"}, True),
+        (PACS | {"host": "other"}, PACS, False),
+        (PACS | {"port": 105}, PACS, False),
+        (PACS, PACS | {"tls": TLS}, False),
+        (PACS | {"tls": TLS}, PACS | {"tls": TLS}, True),
+        (PACS, {"kind": "stow", "url": "http://pacs/dicom-web"}, False),
+    ],
+)
+def test_an_archive_of_two_addresses_is_no_archive(peer, destination, agree):
+    document = {
+        "node": {"state_dir": "s"},
+        "peer": [peer],
+        "destination": [{"name": "PACS", **destination}],
+        "pull": [{"name": "nightly", "archive": "PACS"}],
+    }
+    if agree:
+        assert parse_settings(document, name="file").pull[0].archive == "PACS"
+        return
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(document, name="file")
+    text = "file: pull[0].archive: 'PACS' is a [[destination]], and a [[peer]] that is called otherwise"
+    assert str(caught.value) == text
+
+
 @pytest.mark.parametrize(
     ("keys", "complaint"),
     [

@@ -41,6 +41,11 @@ def raw_server(answer):
         thread.join(20)
 
 
+def read_pdu(connection):
+    head = connection.recv(6, socket.MSG_WAITALL)
+    return head + connection.recv(int.from_bytes(head[2:], "big"), socket.MSG_WAITALL)
+
+
 def test_an_association_is_released_when_the_block_ends_and_when_it_raises():
     with storage_scp(never) as port:
         with associate(peer(port), MR) as association:
@@ -150,8 +155,7 @@ def test_a_rejection_for_good_is_for_an_operator(attribute, value, reason):
 @pytest.mark.parametrize(("result", "error"), [(1, DestinationMisconfigured), (2, AssociationRefused)])
 def test_a_rejection_that_ends_the_connection_before_anyone_looks_is_a_rejection(result, error):
     def reject(connection):
-        length = int.from_bytes(connection.recv(6, socket.MSG_WAITALL)[2:], "big")
-        connection.recv(length, socket.MSG_WAITALL)
+        read_pdu(connection)
         connection.sendall(bytes([3, 0, 0, 0, 0, 4, 0, result, 3, 2]))
         connection.recv(1)
 
@@ -160,6 +164,25 @@ def test_a_rejection_that_ends_the_connection_before_anyone_looks_is_a_rejection
     with (
         raw_server(reject) as port,
         pytest.raises(error, match="local limit exceeded"),
+        associate(peer(port), MR, handlers=handlers),
+    ):
+        pass
+    assert ended.is_set()
+
+
+def test_an_acceptance_that_is_aborted_before_anyone_looks_is_no_refusal():
+    def accept_and_abort(connection):
+        with socket.create_connection(("127.0.0.1", accepting)) as archive:
+            archive.sendall(read_pdu(connection))
+            connection.sendall(read_pdu(archive) + bytes([7, 0, 0, 0, 0, 4, 0, 0, 0, 0]))
+        connection.recv(1)
+
+    ended = threading.Event()
+    handlers = [(evt.EVT_CONN_CLOSE, lambda _event: ended.set()), (evt.EVT_REQUESTED, lambda _event: ended.wait(20))]
+    with (
+        storage_scp(never) as accepting,
+        raw_server(accept_and_abort) as port,
+        pytest.raises(PeerUnreachable, match="does not answer"),
         associate(peer(port), MR, handlers=handlers),
     ):
         pass

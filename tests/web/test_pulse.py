@@ -76,6 +76,26 @@ def test_the_pulse_stops_while_the_page_fails_and_comes_back(wired_node: Node) -
     assert beats(app, 6, meanwhile) == [0, 1, 4, 5]
 
 
+def test_a_page_that_raises_has_no_pulse_and_the_log_says_no_more_than_the_kind(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failing = True
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if failing:
+            raise ValueError("what somebody typed")
+        await Response()(scope, receive, send)
+
+    def meanwhile(look: int) -> None:
+        nonlocal failing
+        failing = look < 2
+
+    assert beats(app, 4, meanwhile) == [2, 3]
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("ValueError") == 2
+    assert "somebody typed" not in said.out + said.err
+
+
 def test_an_answer_that_does_not_come_is_no_pulse_until_all_of_it_is_there() -> None:
     async def looked_at() -> list[str]:
         goes_on, steps = asyncio.Event(), list[str]()

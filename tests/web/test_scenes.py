@@ -101,6 +101,7 @@ def test_the_window_of_the_scanner_is_offered(client: TestClient, wired_node: No
         ("SIGMOID", 0.5, True),
         ("LINEAR_EXACT", 0.5, True),
         ("LINEAR", 0.5, False),
+        ("LINEAR", 1, True),
         ("", 300, True),
         ("CURVED", 300, False),
     ],

@@ -112,7 +112,7 @@ def test_a_form_that_is_sent_again_after_the_node_did_it_does_nothing(node: Hang
     node.keeper.deliver()
     answer = node.press("/cases/1/send", form)
     assert (answer.status_code, node.what().count("send asked")) == (409, 1)
-    assert "Send was asked for case 1 before, and the node has dealt with it" in answer.text
+    assert "Send was asked for case 1 before; its history says what followed" in answer.text
     assert node.press("/cases/1/send", {**node.form(1), "destination": "archive"}).status_code == 303
     assert node.what().count("send asked") == 2
     node.wake()

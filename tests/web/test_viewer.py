@@ -85,7 +85,7 @@ def window(page: Page) -> tuple[float, float]:
 
 def grey(values: np.ndarray, centre: float, width: float) -> np.ndarray:
     """PS3.3 C.11.2.1.2.1."""
-    ramp = ((values - (centre - 0.5)) / (width - 1) + 0.5) * 255
+    ramp = ((values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5) * 255  # of a width of 1 there is none
     return np.where(
         values <= centre - 0.5 - (width - 1) / 2, 0, np.where(values > centre - 0.5 + (width - 1) / 2, 255, ramp)
     )
@@ -233,6 +233,19 @@ def test_the_window_of_the_scanner_is_applied_by_its_function(
     }
     assert wrong.pop((function, interpretation == "MONOCHROME1")) == 0
     assert min(wrong.values()) > 500
+
+
+def test_a_window_of_width_one_is_a_step(visit: Visit, lopsided: tuple[int, Truth]) -> None:
+    """What lies on it is black: the standard says "less than or equal"."""
+    case, truth = lopsided
+    values, counts = np.unique(truth.values[[2, 6]], return_counts=True)
+    page = opened(visit, case)
+    page.locator("#width").fill("1")
+    page.locator("#centre").fill(str(values[np.argmax(counts)] + 0.5))
+    page.locator("#centre").press("Enter")
+    page.wait_for_function("() => document.querySelector('#slice').dataset.shown.includes('.5 1 ')")
+    assert wrong_pixels(page, truth, [2, 6]) == 0
+    assert page.locator("#width:invalid").count() == 0
 
 
 def told_otherwise(page: Page, **wrong: Any) -> Page:

@@ -13,7 +13,7 @@ from node.scu.association import Peer
 from node.scu.find import Criteria, find_series
 from node.scu.retrieve import fetch_series
 from node.scu.source import SeriesOfStudy
-from node.settings import DicomDestination, Settings
+from node.settings import DicomDestination, Settings, has_two_addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,8 @@ def peer_named(settings: Settings, name: str) -> Peer:
     """Return the archive `name` of the settings: the name of a [[destination]] with kind = "dicom", or the AE title of
     a [[peer]] with host and port. Raises SettingsError.
     """
+    if has_two_addresses(name, settings.destination, settings.peer):
+        raise SettingsError(f"{name!r} is a [[destination]], and a [[peer]] that is called otherwise")
     for destination in settings.destination:
         if destination.name == name:
             if not isinstance(destination, DicomDestination):

@@ -1,7 +1,9 @@
 // Values of the images to grey: the VOI LUT Functions of PS3.3 C.11.2.1.2 and C.11.2.1.3, 0 = black to 1 = white.
 
 const FUNCTIONS = {
-  LINEAR: (value, centre, width) => (value - (centre - 0.5)) / Math.max(width - 1, 1e-6) + 0.5,
+  // a width of 1 is a step: black up to centre - 0.5, white beyond
+  LINEAR: (value, centre, width) =>
+    width > 1 ? (value - (centre - 0.5)) / (width - 1) + 0.5 : Number(value > centre - 0.5),
   LINEAR_EXACT: (value, centre, width) => (value - centre) / width + 0.5,
   SIGMOID: (value, centre, width) => 1 / (1 + Math.exp((-4 * (value - centre)) / width)),
 };

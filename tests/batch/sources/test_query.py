@@ -85,6 +85,13 @@ def test_an_archive_is_a_destination_by_name_or_a_peer_by_ae_title():
     assert peer_named(settings, "MODALITY").host == "scanner.example"
 
 
+def test_a_name_of_two_archives_is_none():
+    modality = {"name": "MODALITY", "host": "pacs.example", "port": 104, "ae_title": "MODALITY"}
+    settings = parse_settings({**SETTINGS, "destination": [modality]}, name="test")
+    with pytest.raises(SettingsError, match=r"'MODALITY' is a \[\[destination\]\], and a \[\[peer\]\]"):
+        peer_named(settings, "MODALITY")
+
+
 @pytest.mark.parametrize("name", ["results", "QUIET", "nobody"])
 def test_what_cannot_be_asked_is_named(name):
     with pytest.raises(SettingsError, match=name):
