@@ -1,5 +1,5 @@
 # make demo    sets up and shows the main job: a series in over C-STORE, SEG and SR back in the archive
-# make test    sets up and passes the tests, on JOBS=2 processes; the files of a folder in turn, in its order
+# make test    sets up and passes the tests, on JOBS=3 processes (of two, one waits a third of the time); the files of a folder in turn
 # make lint    ruff, mypy --strict
 # make bench   the starter's figures on this machine: against nnU-Net's commands, end to end, memory (docs/benchmarks.md)
 # make bench-net  ingest against Orthanc: images per second, CPU, idle associations, memory
@@ -12,7 +12,7 @@
 # make setup   the virtual environment in .venv, exact versions from constraints.txt
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

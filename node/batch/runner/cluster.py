@@ -41,6 +41,8 @@ _SETTINGS = {
     "distributed.diagnostics.computations.max-history": 1,
     "distributed.diagnostics.nvml": False,
     "distributed.worker.profile.enabled": False,
+    # Dask has workers give freed memory back at once; the next layer of a network takes it again, page by page.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     # There are no results to move or copy between workers, nor to spill.
     "distributed.scheduler.active-memory-manager.start": False,
 }
