@@ -65,10 +65,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     from node.batch.report.page import write_report  # noqa: PLC0415
     from node.batch.report.subject import About, Subject  # noqa: PLC0415
     from node.batch.report.views import views_of  # noqa: PLC0415
-    from node.cli.evaluate_input import model_of, pairs_of, reference_of  # noqa: PLC0415
+    from node.cli.evaluate_input import model_of, pairs_of, references_at  # noqa: PLC0415
 
     called = _called(predictions, names)
-    known, against = load_scheme(scheme), reference_of(reference, where, images)
+    known, against = load_scheme(scheme), references_at(reference, where, images)
     options = Options() if tolerance_mm is None else Options(tolerance_mm=tolerance_mm)
     subjects, facts = [], {"Reference": reference.resolve().name, **({"Exams where": where} if where else {})}
     for name, prediction in called.items():
@@ -78,7 +78,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
         write_scores(scores, out / name if len(called) > 1 else out)
         subjects.append(Subject(name=name, scores=scores, view=views_of(found, known)))
         of = f" of {name}" if len(called) > 1 else ""
-        facts |= {f"{fact}{of}": value for fact, value in model_of(prediction, found).items()}
+        facts |= {f"{fact}{of}": value for fact, value in model_of(found).items()}
     title = f"{' and '.join(called)} against {reference.resolve().name}"
     made = write_report(out / REPORT, subjects, About(title=title, facts=facts, worst=worst))
     show.answer(_document(made, out), _text(made, out), as_json=as_json)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -207,6 +208,17 @@ def test_an_exam_that_nobody_tells_about_is_taken_for_what_the_caller_says(
     known = Exam(**{**{name: getattr(exam, name) for name in exam.__slots__}, "annotation": None})
     [item] = mask_items([known], unmarked=Annotation.WEAK)
     assert convert(item, tmp_path / "case")["annotation"] == "weak"
+
+
+def test_a_mask_that_is_said_to_be_made_otherwise_has_another_mark(dataset_small: Truth) -> None:
+    exam = exam_of(dataset_small, dataset_small.exams[0])
+    unknown = replace(exam, annotation=None)
+    marks = [
+        next(mask_items([one], unmarked=said)).mark
+        for one, said in ((unknown, None), (unknown, Annotation.WEAK), (unknown, Annotation.EXPERT))
+    ]
+    assert len(set(marks)) == 3
+    assert next(mask_items([replace(exam, annotation=Annotation.WEAK)])).mark == marks[1]
 
 
 def test_only_masks_of_one_kind_are_taken_where_that_is_asked(dataset_small: Truth) -> None:

@@ -174,6 +174,14 @@ def test_a_batch_that_was_begun_anew_is_sent_again(rig: Rig) -> None:
     assert rig.send().sent == 1
 
 
+def test_a_case_that_was_done_again_of_another_input_is_sent_again(rig: Rig) -> None:
+    rig.send()
+    writer = LedgerWriter(rig.out)
+    writer.append(Record(key=rig.keys[0], state=State.DONE, task=TASK, attempt=1, final=True, at=2.0, mark="2e"))
+    writer.close()
+    assert (rig.send().sent, rig.send().sent) == (1, 0)
+
+
 def test_images_go_before_the_results_of_their_case(rig: Rig) -> None:
     report = rig.send(images=True)
     first = [frame.sop_instance_uid for frame in rig.items[0].source.load(rig.out).frames]

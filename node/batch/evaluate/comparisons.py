@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from node.batch.evaluate.factors import factor_levels, sorted_levels
 from node.batch.evaluate.scores import CLASS, MEAN, UNION, Scores
-from node.batch.evaluate.statistics import Resampling, factor_levels, interval, sorted_levels
+from node.batch.evaluate.statistics import Resampling, interval
 from node.domain.geometry import FloatArray
 
 #: What is tested where nobody says otherwise.
@@ -55,7 +56,7 @@ def benjamini_hochberg(p: Sequence[float] | FloatArray) -> FloatArray:
 def compare_groups(
     scores: Scores, factor: str, metrics: Sequence[str] = TESTED, resampling: Resampling = _DEFAULTS
 ) -> pd.DataFrame:
-    """Return Mann-Whitney tests between every two levels of a factor (`statistics.factor_levels`).
+    """Return Mann-Whitney tests between every two levels of a factor (`factors.factor_levels`).
 
     Columns: factor, first, second, structure, group, metric, n_first, n_second (patients), median_first, median_second,
     difference (of the medians, first - second), difference_low, difference_high, u, p, effect, p_holm, p_bh.

@@ -1,13 +1,14 @@
 """Which prediction is compared with which reference.
 
-Either from two folders whose files have the same names but for endings such as "_SEG", or from the results of a batch
-(`cases/<shard>/<key>/`) and the masks of the dataset. Nothing is read before a case is computed.
+Predictions are the results of a batch or a folder of label maps, references the masks of the dataset or a folder of
+label maps. They belong together by name, whatever endings such as "_SEG" or "_0000" the names have. Of a batch the
+ledger says which cases have results. No image is read before a case is computed.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,7 +18,11 @@ from node.assemble.nifti import NIFTI_SUFFIXES, NiftiImage, is_nifti, label_valu
 from node.batch.evaluate.scheme import Scheme
 from node.batch.midrc.exam import Cell, Exam
 from node.batch.midrc.files import exam_image, exam_mask
+from node.batch.runner.batch import read_batch
 from node.batch.runner.folder import case_folder
+from node.batch.runner.ledger import State
+from node.batch.runner.standing import read_standings
+from node.batch.sources.keys import key_of
 from node.domain.anatomy import StructureKind
 from node.errors import InputError, NodeError
 
@@ -25,6 +30,10 @@ from node.errors import InputError, NodeError
 _ENDING = re.compile(r"_(seg|mask|label|labels|pred|prediction|gt)$", re.IGNORECASE)
 #: What nnU-Net calls the first channel of an image.
 _CHANNEL = "_0000"
+
+#: Columns of a case's age, the better one first, and what stands for one above 89.
+_AGES = ("age_at_imaging", "age_at_index")
+_WITHHELD = 90.0
 
 #: Which answer of a batch is evaluated: the network's, or what is left of it after clean-up.
 Which = Literal["classes", "labels"]
@@ -122,6 +131,17 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The reference of a case; `names`: what its prediction may be called, the likeliest first. Else as in `Pair`."""
+
+    key: str
+    names: tuple[str, ...]
+    source: ImageSource
+    image: ImageSource | None = None
+    about: Mapping[str, Cell] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
     """What can be compared, in the order of the keys, and what lacks its counterpart."""
 
@@ -129,64 +149,95 @@ class Pairs:
     failures: tuple[Failure, ...]
 
 
-def pairs_of_folders(
-    prediction: Path, reference: Path, images: Path | None = None, exams: Iterable[Exam] = ()
-) -> Pairs:
-    """Return the pairs of two folders of NIfTI files, by name without endings such as "_SEG" ("_0000" of an image).
+def predictions_in(folder: Path) -> dict[str, ImageSource | Failure]:
+    """Return the label maps of a folder by the names of their cases.
 
-    `exams`: what is known about the cases, by the name of their image or mask, or by their key. A file without a
-    counterpart is a failure. Raises InputError for a folder that is missing, that has two files for one case, and where
-    nothing matches.
+    Raises InputError for a folder that is missing or has two files for one case.
     """
-    mine, theirs = _by_name(prediction), _by_name(reference)
-    shown = {key.removesuffix(_CHANNEL): path for key, path in _by_name(images).items()} if images else {}
-    known = {name: about_exam(exam) for exam in exams for name in _names_of(exam)}
-    both = sorted(mine.keys() & theirs.keys())
-    if not both:
-        raise InputError(f"no file of {prediction} has the name of one of {reference}")
-    return Pairs(
-        pairs=tuple(
-            Pair(
-                key=key,
-                prediction=NiftiFile(path=mine[key]),
-                reference=NiftiFile(path=theirs[key]),
-                image=NiftiFile(path=shown[key]) if key in shown else None,
-                about=known.get(key, {}),
-            )
-            for key in both
-        ),
-        failures=tuple(
-            _without("prediction" if key in theirs else "reference", key) for key in sorted(mine.keys() ^ theirs.keys())
-        ),
-    )
+    return {name: NiftiFile(path=path) for name, path in _by_name(folder).items()}
 
 
-def pairs_of_batch(out: Path, exams: Iterable[Exam], scheme: Scheme, which: Which = "classes") -> Pairs:
-    """Return the pairs of the results of a batch at `out` and the masks of the exams that have one.
+def predictions_of_batch(out: Path, scheme: Scheme, which: Which = "classes") -> dict[str, ImageSource | Failure]:
+    """Return the results of the batch at `out` by the names of its cases, a Failure for one that has none.
 
-    `which`: "classes", the network's answer before clean-up, or "labels", the structures after it. An exam without a
-    result is a failure. Raises InputError where no exam has both.
+    `which`: "classes", the network's answer before clean-up, or "labels", the structures after it. A folder of which
+    the ledger says nothing is of an earlier batch, and is not looked at. Raises InputError where there is no batch or
+    where two cases have one name, JournalDamaged and OSError of the ledger.
     """
-    pairs, failures = [], []
-    for exam in sorted(exams, key=lambda exam: exam.key):
-        if exam.mask is None:
-            continue
-        folder = case_folder(out, exam.key)
-        if not (folder / f"{which}.nii.gz").is_file():
-            failures.append(_without("prediction", exam.key))
-            continue
-        pairs.append(
-            Pair(
-                key=exam.key,
-                prediction=_answer(folder, scheme, which),
-                reference=ExamMask(exam=exam),
-                image=ExamImage(exam=exam) if exam.image else None,
-                about=about_exam(exam),
-            )
+    keys: dict[str, str] = {}
+    found: dict[str, ImageSource | Failure] = {}
+    for record in read_standings(out, read_batch(out).task).records():
+        name = name_of(record.key)
+        if name in found:
+            raise InputError(f"{out}: {keys[name]} and {record.key} are both for the case {name}")
+        keys[name] = record.key
+        if record.state is State.DONE:
+            found[name] = _answer(case_folder(out, record.key), scheme, which)
+        else:
+            found[name] = Failure(key=record.key, code=record.code, reason=record.reason)
+    return found
+
+
+def references_in(folder: Path, images: Path | None = None) -> list[Reference]:
+    """Return the label maps of a folder, with those of `images` that have their names. Raises as `predictions_in`."""
+    shown = _by_name(images) if images else {}
+    return [
+        Reference(
+            key=name,
+            names=(name, key_of(Path(path.name))),
+            source=NiftiFile(path=path),
+            image=NiftiFile(path=shown[name]) if name in shown else None,
         )
-    if not pairs:
-        raise InputError(f"no exam with a mask has a result in {out}")
-    return Pairs(pairs=tuple(pairs), failures=tuple(failures))
+        for name, path in sorted(_by_name(folder).items())
+    ]
+
+
+def references_of(exams: Iterable[Exam]) -> list[Reference]:
+    """Return the masks of the exams that have one, by key."""
+    return [
+        Reference(
+            key=exam.key,
+            names=tuple(_names_of(exam)),
+            source=ExamMask(exam=exam),
+            image=ExamImage(exam=exam) if exam.image else None,
+            about=about_exam(exam),
+        )
+        for exam in sorted(exams, key=lambda exam: exam.key)
+        if exam.mask is not None
+    ]
+
+
+def paired(
+    predictions: Mapping[str, ImageSource | Failure], references: Iterable[Reference], *, all_of_them: bool = False
+) -> Pairs:
+    """Return each reference with its prediction, which is that of no other; what lacks one is a failure.
+
+    `all_of_them`: a prediction without a reference is a failure, too.
+    """
+    left = dict(predictions)
+    pairs, failures = [], []
+    for one in references:
+        name = next((name for name in one.names if name in left), None)
+        prediction = _without("prediction", one.key) if name is None else left.pop(name)
+        if isinstance(prediction, Failure):
+            failures.append(replace(prediction, key=one.key))
+            continue
+        pairs.append(Pair(key=one.key, prediction=prediction, reference=one.source, image=one.image, about=one.about))
+    if all_of_them:
+        failures += [_without("reference", name) for name in left]
+    return Pairs(pairs=tuple(pairs), failures=tuple(sorted(failures, key=lambda failure: failure.key)))
+
+
+def name_of(text: str) -> str:
+    """Return the name of a case, by that of a file about it or by its key: without suffix and usual endings.
+
+    >>> name_of("593973-000003_Study-MR-3_Series-3_SEG.nii.gz")
+    '593973-000003_Study-MR-3_Series-3'
+    >>> name_of("cspine_0_0000")
+    'cspine_0'
+    """
+    suffix = max((ending for ending in NIFTI_SUFFIXES if text.lower().endswith(ending)), key=len, default="")
+    return _ENDING.sub("", text[: len(text) - len(suffix)]).removesuffix(_CHANNEL)
 
 
 def about_exam(exam: Exam) -> dict[str, Cell]:
@@ -195,9 +246,19 @@ def about_exam(exam: Exam) -> dict[str, Cell]:
     return {
         **columns,
         "patient_id": exam.patient_id,
-        "age": next((columns[name] for name in ("age_at_imaging", "age_at_index") if columns.get(name)), None),
+        "age": next((age for name in _AGES if (age := _age(columns, name)) is not None), None),
         "annotation": exam.annotation.value if exam.annotation else None,
     }
+
+
+def _age(columns: Mapping[str, Cell], name: str) -> float | None:
+    """Return an age in years, 90 for one above 89, which MIDRC withholds but for a "Yes" in the column beside it."""
+    if str(columns.get(f"{name}_gt89")).lower() in {"yes", "true"}:
+        return _WITHHELD
+    try:
+        return float(columns.get(name) or "")
+    except ValueError:
+        return None
 
 
 def _answer(folder: Path, scheme: Scheme, which: Which) -> ImageSource:
@@ -211,26 +272,23 @@ def _without(what: str, key: str) -> Failure:
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    """Return the NIfTI files of a folder by the key of their case."""
+    """Return the NIfTI files of a folder by the names of their cases."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if not (path.is_file() and is_nifti(path)):
             continue
-        key = _key(path.name)
-        if key in found:
-            raise InputError(f"{folder}: {found[key].name} and {path.name} are both for the case {key}")
-        found[key] = path
+        name = name_of(path.name)
+        if name in found:
+            raise InputError(f"{folder}: {found[name].name} and {path.name} are both for the case {name}")
+        found[name] = path
     return found
 
 
-def _key(name: str) -> str:
-    suffix = max((ending for ending in NIFTI_SUFFIXES if name.lower().endswith(ending)), key=len, default="")
-    return _ENDING.sub("", name[: len(name) - len(suffix)])
-
-
-def _names_of(exam: Exam) -> set[str]:
-    """Return the keys that files about an exam may have."""
-    places = [place for place in (exam.image, exam.mask) if place is not None]
-    return {exam.key, *(_key(place.name.rsplit("/", 1)[-1]) for place in places)}
+def _names_of(exam: Exam) -> Iterator[str]:
+    """Yield what files about an exam may be called."""
+    yield exam.key
+    for place in (exam.image, exam.mask):
+        if place is not None:
+            yield name_of(place.name.rsplit("/", 1)[-1])

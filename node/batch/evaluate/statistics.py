@@ -6,7 +6,7 @@ not independent of each other (cluster bootstrap: Field and Welsh, J R Stat Soc 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,17 +14,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from node.batch.evaluate.detection import Detection, pooled
+from node.batch.evaluate.factors import factor_levels, sorted_levels
 from node.batch.evaluate.scores import CLASS, DETECTION, METRICS, UNION, Scores
 from node.domain.geometry import FloatArray
-
-#: What the cases are broken down by: columns of `cases`; "age" in bands of ten years.
-FACTORS = ("manufacturer", "magnetic_field_strength", "slice_thickness", "sex", "age", "annotation")
 
 #: A group of fewer patients is marked as small: its interval says little.
 SMALL = 10
 
 _Z = 1.959963984540054  # 97.5th percentile of the normal distribution
-_AGES = (30, 40, 50, 60, 70, 80)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,34 +109,6 @@ def breakdown(scores: Scores, factor: str, resampling: Resampling = _DEFAULTS) -
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["factor", "level", "small"])
 
 
-def factor_levels(cases: pd.DataFrame, factor: str) -> pd.Series:
-    """Return the level of each case as readers name it: "1.5 T", "3 mm" (to the whole mm), "40-49 years", "expert".
-
-    Empty where nobody knows. Any other column of `cases` is taken as it is.
-    """
-    column = cases[factor]
-    if factor == "magnetic_field_strength":
-        return column.map(lambda tesla: f"{tesla:g} T", na_action="ignore")
-    if factor == "slice_thickness":
-        return column.map(lambda mm: f"{mm:.0f} mm", na_action="ignore")
-    if factor == "age":
-        return column.map(_age_band, na_action="ignore")
-    return column.map(str, na_action="ignore")
-
-
-def sorted_levels(levels: "pd.Series[Any]") -> list[str]:
-    """Return each level once, in the order of readers: numbers by size, "under 30" first, words by the alphabet."""
-
-    def rank(level: str) -> tuple[float, str]:
-        number = level.removeprefix("under ").split(" ")[0].split("-")[0]
-        try:
-            return (float(number) - level.startswith("under"), level)
-        except ValueError:
-            return (float("inf"), level)
-
-    return sorted({str(level) for level in levels.dropna()}, key=rank)
-
-
 def pooled_detection(scores: Scores) -> pd.DataFrame:
     """Return precision, recall and F1 over the structures of all cases together.
 
@@ -172,13 +141,14 @@ def pooled_detection(scores: Scores) -> pd.DataFrame:
 
 
 def volumes(scores: Scores) -> pd.DataFrame:
-    """Return the volumes of every case for Bland-Altman plots, in mm3.
+    """Return the volumes for Bland-Altman plots, in mm3, of every case where prediction or reference has any.
 
     Columns: key, structure, prediction, reference, mean, difference (prediction - reference).
     """
     wanted = scores.scores["metric"].isin(["volume_prediction_mm3", "volume_reference_mm3"])
     wanted &= scores.scores["group"].isin([CLASS, UNION])
     table = scores.scores[wanted].pivot_table(index=["structure", "key"], columns="metric", values="value", sort=False)
+    table = table[(table > 0).any(axis="columns")]
     prediction, reference = table["volume_prediction_mm3"], table["volume_reference_mm3"]
     return pd.DataFrame(
         {
@@ -289,12 +259,3 @@ def _median_of_exams(exams: FloatArray, times: NDArray[np.int64]) -> FloatArray:
     total = upto[:, -1:]
     low, high = ((upto <= place).sum(axis=1) for place in ((total - 1) // 2, total // 2))
     return np.asarray((exams[low] + exams[high]) / 2, dtype=np.float64)
-
-
-def _age_band(age: float) -> str:
-    if age < _AGES[0]:
-        return f"under {_AGES[0]} years"
-    if age >= _AGES[-1]:
-        return f"{_AGES[-1]} years and over"
-    low = max(first for first in _AGES if first <= age)
-    return f"{low}-{low + 9} years"

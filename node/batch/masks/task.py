@@ -9,10 +9,11 @@ from typing import Any
 
 from node import __version__
 from node.assemble.nifti import NiftiImage
+from node.batch.mark import mark_of
 from node.batch.masks.origin import RELEASE
 from node.batch.masks.segmenter import MaskSegmenter
 from node.batch.midrc.exam import Annotation, Exam
-from node.batch.midrc.files import exam_mask, exam_series
+from node.batch.midrc.files import exam_mask, exam_series, looks_of_place
 from node.batch.runner.results import kept, write_results
 from node.batch.runner.task import Work, WorkerPlace, WorkItem
 from node.batch.series import content_digest
@@ -65,7 +66,9 @@ def mask_items(
         annotation = exam.annotation or unmarked
         if only is None or annotation is only:
             source = MaskedExam(exam=replace(exam, columns={}, defects=()), annotation=annotation)
-            yield WorkItem(key=exam.key, source=source)
+            how = annotation.value if annotation else "unmarked"
+            mark = mark_of(how, looks_of_place(exam.dicom), looks_of_place(exam.mask))
+            yield WorkItem(key=exam.key, source=source, mark=mark)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

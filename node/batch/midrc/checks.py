@@ -1,7 +1,7 @@
 """Holds the tables, the headers, the image and the mask of an exam against one another."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -40,12 +40,15 @@ def check_place(facts: PlaceFacts, chosen: SeriesFacts | None, rows: SeriesRows)
         yield defect(DefectCode.STUDY_UID_DIFFERS)
 
 
-def check_patient(at: SeriesPlace | None, chosen: SeriesFacts | None, rows: SeriesRows) -> Iterator[Defect]:
-    """Yield a defect where folder, headers and tables name different patients."""
+def check_patient(
+    at: SeriesPlace | None, chosen: SeriesFacts | None, rows: SeriesRows, files: Iterable[ImageFacts]
+) -> Iterator[Defect]:
+    """Yield a defect where folder, headers, tables and the names of `files`, image and mask, say different patients."""
     said = {
         "the folder": frozenset({at.patient} if at is not None and at.patient else ()),
         "the headers": frozenset() if chosen is None else chosen.scanner.patients,
         "the tables": rows.patients,
+        "the names of image and mask": frozenset(file.name.patient for file in files if file.name.patient),
     }
     if len(frozenset().union(*said.values())) > 1:
         speaking = [who for who, patients in said.items() if patients]

@@ -1,12 +1,13 @@
 """What the tables and the files say of an exam, as columns for people and for `--where`."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from node.batch.midrc.exam import Cell
 from node.batch.midrc.images import ImageFacts
 from node.batch.midrc.joins import OF_SERIES, Joins, SeriesRows
-from node.batch.midrc.series import SeriesFacts
+from node.batch.midrc.series import SeriesFacts, in_tesla
 from node.batch.midrc.tables import Row, typed
 from node.domain.geometry import Grid
 
@@ -28,6 +29,9 @@ OWN = (
 DERIVED = ("expert", "weak", "has_dicom", "has_image", "has_mask", "complete")
 #: What the headers say where the table does not.
 FROM_DICOM = ("manufacturer", "magnetic_field_strength", "slice_thickness")
+#: Those that are numbers, however a table writes them: in T and in mm.
+_QUANTITIES = ("magnetic_field_strength", "slice_thickness")
+_QUANTITY = re.compile(r"([0-9]+(?:[.,][0-9]*)?) *(?:t|tesla|mm)?", re.IGNORECASE)
 
 _OF_HEADERS = (
     "dicom.series_uid",
@@ -46,6 +50,11 @@ class Columns:
 
     def __init__(self, joins: Joins) -> None:
         self._typed = {name: typed(joins.table(name)) for name in OF_SERIES}
+        of_series = self._typed["mr_series"]
+        #: Quantities that the table does not write as plain numbers everywhere; its words stay beside them.
+        self._spelt = [
+            name for name in _QUANTITIES if any(isinstance(cell, str) for cell in of_series.get(name, {}).values())
+        ]
         columns = {name: joins.table(name).columns for name in OF_SERIES}
         often = Counter(column for of_table in columns.values() for column in of_table)
         self._names = {
@@ -71,6 +80,11 @@ class Columns:
             if cells.get(name) is None:
                 cells[name] = cells[f"dicom.{name}"]
         cells["manufacturer"] = plain_manufacturer(cells["manufacturer"])
+        for name in self._spelt:
+            said = cells[name]
+            cells[f"mr_series.{name}"] = said if isinstance(said, str) else None
+        cells |= {name: _quantity(cells[name]) for name in _QUANTITIES}
+        cells["magnetic_field_strength"] = in_tesla(_quantity(cells["magnetic_field_strength"]))
         return cells
 
 
@@ -86,6 +100,14 @@ def plain_manufacturer(said: Cell) -> str | None:
     return next(
         (plain for name, plain in _MANUFACTURERS.items() if text == name or text.startswith(f"{name} ")), said.strip()
     )
+
+
+def _quantity(said: Cell) -> float | None:
+    """Return what a cell such as "1,5 T" says as a number, None where it says none."""
+    if isinstance(said, float):
+        return said
+    found = _QUANTITY.fullmatch(said.strip()) if isinstance(said, str) else None
+    return float(found[1].replace(",", ".")) if found else None
 
 
 def _of_dicom(series: SeriesFacts | None) -> dict[str, Cell]:

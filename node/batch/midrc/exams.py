@@ -89,7 +89,7 @@ def _exam(unit: Unit, findings: Findings, columns: Columns, absent: Sequence[Def
     at = unit.place.at if unit.place else None
     chosen = unit.chosen
     defects = [*unit.defects, *unit.rows.defects, *_lacking(unit), *absent]
-    defects += check_patient(at, chosen, unit.rows)
+    defects += check_patient(at, chosen, unit.rows, filter(None, (unit.image, unit.mask)))
     if unit.place is not None:
         defects += check_place(unit.place, chosen, unit.rows)
         if at is not None and at.size is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from node.assemble.headers import gather
 from node.assemble.nifti import NiftiImage, read_nifti
+from node.batch.mark import looks_of
 from node.batch.midrc.exam import Exam, Place
 from node.batch.midrc.store import Store
 from node.domain.series import Series
@@ -20,6 +21,17 @@ def local_file(place: Place, scratch: Path) -> Path:
     """
     with Store() as store:
         return store.local(place, scratch)
+
+
+def looks_of_place(place: Place | None) -> str:
+    """Return what changes with the file, the folder, or the zip that holds it; "none" where there is nothing.
+
+    Raises OSError.
+    """
+    if place is None:
+        return "none"
+    within = place.container / place.name
+    return f"{place.name} {looks_of(place.container if place.container.is_file() else within)}"
 
 
 def exam_series(exam: Exam, scratch: Path) -> Series:

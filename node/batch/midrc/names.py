@@ -16,6 +16,7 @@ _PATIENT = re.compile(r"(?<![0-9])([0-9]{6}-[0-9]{6})(?![0-9])")
 _STUDY = re.compile(r"study-(?:mr-)?([0-9]+)", re.IGNORECASE)
 _SERIES = re.compile(r"series-(?:mr-)?([0-9]+)", re.IGNORECASE)
 _SEG = "_seg"
+_PART = re.compile("segmentation|annotation|image", re.IGNORECASE)
 _DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 _NOT_IN_KEY = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_KEY = 200
@@ -85,8 +86,14 @@ def is_nifti_name(name: str) -> bool:
 
 
 def is_mask_name(path: PurePosixPath) -> bool:
-    """Return whether a NIfTI image is a mask: "_SEG" at the end of its name, or "segmentation" in its folders."""
-    return stem_of(path.name).lower().endswith(_SEG) or any("segmentation" in part.lower() for part in path.parts[:-1])
+    """Return whether a NIfTI image is a mask: "_SEG" at the end of its name, or the closest folder that tells.
+
+    Folders of masks have "segmentation" in their names, those of images "annotation" or "image".
+    """
+    if stem_of(path.name).lower().endswith(_SEG):
+        return True
+    told = next((part.lower() for part in reversed(path.parts[:-1]) if _PART.search(part)), "")
+    return "segmentation" in told
 
 
 def may_be_dicom(path: PurePosixPath) -> bool:

@@ -144,17 +144,21 @@ def _facts(series: Series, *, thorough: bool) -> SeriesFacts:
     )
 
 
+def in_tesla(field: float | None) -> float | None:
+    """Return a field in T, which some older scanners give in gauss."""
+    return field / _GAUSS if field is not None and field > _MOST_TESLA else field
+
+
 def _scanner(paths: Iterable[Path]) -> Scanner:
     """Return what the instances say, the first of them speaking for the scanner."""
     headers = [_header(path) for path in paths]
     said = [header for header in headers if header is not None]
     first = said[0] if said else pydicom.Dataset()
-    tesla = _number(first, "MagneticFieldStrength")
     return Scanner(
         patients=frozenset(text for header in said if (text := _text(header, "PatientID"))),
         manufacturer=_text(first, "Manufacturer"),
         model=_text(first, "ManufacturerModelName"),
-        field_strength_t=tesla / _GAUSS if tesla is not None and tesla > _MOST_TESLA else tesla,
+        field_strength_t=in_tesla(_number(first, "MagneticFieldStrength")),
         slice_thickness_mm=_number(first, "SliceThickness"),
     )
 

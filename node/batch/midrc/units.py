@@ -76,7 +76,7 @@ class Units:
         """Match images to the exams; one that belongs to none makes one of its own."""
         for image, found in self._matched(images, {}):
             unit = self._unit_of(image, found)
-            if not found.extra:
+            if unit is not None:
                 unit.image, unit.image_match = image, found
 
     def add_masks(self, masks: Sequence[ImageFacts]) -> None:
@@ -85,7 +85,7 @@ class Units:
         beside = {unit.image.name.stem: unit.key for unit in self if unit.image is not None}
         for mask, found in self._matched(masks, beside):
             unit = self._unit_of(mask, found)
-            if not found.extra:
+            if unit is not None:
                 unit.mask, unit.mask_match = mask, found
 
     def _add_place(self, place: PlaceFacts) -> None:
@@ -118,26 +118,23 @@ class Units:
         ]
         return zip(files, match(candidates, self._targets), strict=True)
 
-    def _unit_of(self, file: ImageFacts, found: Match) -> Unit:
-        """Return the exam of a file: a new one where it belongs to none. What it has one too many of is noted."""
-        if found.key is not None:
-            unit = self.by_key[found.key]
-            unit.defects += found.defects
-            if found.extra:
-                name = stem_of(file.at.place.name)
-                twice = defect(DefectCode.FILE_TWICE, f"{name} claims to belong to it too; it is not taken.")
-                unit.defects.append(twice)
-                self.orphans.append(Orphan(place=file.at.place, defect=twice))
+    def _unit_of(self, file: ImageFacts, found: Match) -> Unit | None:
+        """Return the exam that a file goes to, a new one where it belongs to none; None for one too many, noted."""
+        key = found.key or key_of(stem_of(file.at.place.name))
+        unit = self.by_key.get(key)
+        if unit is None:
+            rows = self._joins.of_series(None, None, file.name.patient)
+            defects = [*found.defects, defect(DefectCode.SERIES_UNKNOWN)]
+            self.by_key[key] = Unit(key=key, series_uid=None, rows=rows, defects=defects)
+            return self.by_key[key]
+        unit.defects += found.defects
+        if found.key is not None and not found.extra:
             return unit
-        key = key_of(stem_of(file.at.place.name))
-        unit = Unit(
-            key=key,
-            series_uid=None,
-            rows=self._joins.of_series(None, None, file.name.patient),
-            defects=[*found.defects, defect(DefectCode.SERIES_UNKNOWN)],
-        )
-        self.by_key[key] = unit
-        return unit
+        name = stem_of(file.at.place.name)
+        twice = defect(DefectCode.FILE_TWICE, f"{name} claims to belong to it too; it is not taken.")
+        unit.defects.append(twice)
+        self.orphans.append(Orphan(place=file.at.place, defect=twice))
+        return None
 
 
 class _Referred:

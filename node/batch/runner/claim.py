@@ -48,10 +48,11 @@ class Claim:
         """Let go of the case."""
         os.close(self._descriptor)
 
-    def done(self, out: Path, task: str) -> Record | None:
+    def done(self, out: Path, task: str, mark: str) -> Record | None:
         """Return the record by which the case is done, or refused, under the task of digest `task`; the ledger's own.
 
-        A run that wrote its record and was killed before it could say so here is found too.
+        `mark`: of the input, `WorkItem.mark`; what was done of another counts for nothing. A run that wrote its record
+        and was killed before it could say so here is found too.
         """
         key = self._path.parent.name
         for word, *rest in self._lines():
@@ -61,7 +62,9 @@ class Claim:
                     record = read_record(out, Spot(file=file, offset=int(offset)))
                 case "started", [_, file]:
                     record = find_record(out, file, key)
-            if record and (record.key, record.task) == (key, task) and record.state is not State.FAILED:
+            if record is None or record.state is State.FAILED:
+                continue
+            if (record.key, record.task, record.mark) == (key, task, mark):
                 return record
         return None
 

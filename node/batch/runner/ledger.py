@@ -58,6 +58,8 @@ class Record:
     final: bool
     #: When it was written, in seconds since 1970.
     at: float = 0.0
+    #: `WorkItem.mark`.
+    mark: str = ""
     #: Of a case that was refused or failed: a stable code, and a sentence without patient data.
     code: str = ""
     reason: str = ""

@@ -49,18 +49,18 @@ class Pending:
                 self._tally.repeated += 1
                 continue
             seen.add(key)
-            attempt = self._attempt(self._standings.get(key))
+            attempt = self._attempt(item, self._standings.get(key))
             if attempt:
                 yield Try(item=item, attempt=attempt)
             else:
                 self._tally.earlier += 1
 
-    def _attempt(self, standing: Standing | None) -> int:
+    def _attempt(self, item: WorkItem, standing: Standing | None) -> int:
         """Return which try of a case is due, 0 where none is."""
-        if standing is None:
-            return 0 if self._options.only_failed else 1
-        if standing.state is not State.FAILED:
-            return 0
         if self._options.only_failed:
+            return 1 if standing is not None and standing.state is State.FAILED else 0
+        if standing is None or standing.mark != item.mark:
             return 1
-        return 0 if standing.final else standing.attempt + 1
+        if standing.state is not State.FAILED or standing.final:
+            return 0
+        return standing.attempt + 1

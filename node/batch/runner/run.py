@@ -205,6 +205,7 @@ class _Driver:
             reason="every worker that was given the case ended before it could begin",
             worker=self._writer.name,
             at=time.time(),
+            mark=task.item.mark,
         )
         self._writer.append(record)
         self._hear(task, Answer(record=record, executed=True, trouble=True))

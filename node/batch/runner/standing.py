@@ -12,7 +12,7 @@ from node.errors import JournalDamaged
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The record that counts for a case: what is done stays done; else the latest."""
+    """The record that counts for a case: of the latest input; what is done of it stays done; else the latest."""
 
     state: State
     final: bool
@@ -21,9 +21,13 @@ class Standing:
     #: Which file of `Standings.files`, and the first byte of the line.
     file: int
     offset: int
+    #: What the input looked like, `WorkItem.mark`.
+    mark: str = ""
 
     def gives_way_to(self, other: "Standing") -> bool:
         """Return whether `other` counts instead."""
+        if other.mark != self.mark:
+            return other.at >= self.at
         mine, theirs = self.state is not State.FAILED, other.state is not State.FAILED
         return theirs if mine != theirs else other.at >= self.at
 
@@ -82,12 +86,14 @@ def read_standings(out: Path, task: str) -> Standings:
             if head is None:
                 damaged.append(Damage(file=path.name, offset=offset))
                 continue
-            key, state, of_task, attempt, final, at = head.groups()
+            key, state, of_task, attempt, final, at, mark = head.groups(b"")
             if of_task != wanted:
                 continue
             executions += 1
             name = key.decode("ascii")
-            found = Standing(_STATES[state], final == b"true", int(attempt), float(at), number, offset)
+            found = Standing(
+                _STATES[state], final == b"true", int(attempt), float(at), number, offset, mark.decode("ascii")
+            )
             known = by_key.get(name)
             if known is None or known.gives_way_to(found):
                 by_key[name] = found
@@ -104,5 +110,5 @@ _STATES = {state.value.encode(): state for state in State}
 #: How each record begins (`Record.line`): the rest need not be read to know where a case stands.
 _HEAD = re.compile(
     rb'\{"key":"([A-Za-z0-9._-]+)","state":"(done|refused|failed)","task":"([^"\\\\]+)","attempt":([0-9]+),'
-    rb'"final":(true|false),"at":([0-9.]+),'
+    rb'"final":(true|false),"at":([0-9.]+),(?:"mark":"([0-9a-f]*)",)?'
 )

@@ -22,11 +22,14 @@ class WorkItem:
     """One case of a batch.
 
     `key` names it in the ledger and its folder: letters, digits, dots, hyphens and underscores, at most 200 of them.
-    `source` may be more than a `Source` to a task that needs more, such as a mask beside the series.
+    `source` may be more than a `Source` to a task that needs more, such as a mask beside the series. `mark` says what
+    the input looks like (`node.batch.mark`): what was done under another mark is done again. Empty where the
+    key says all, as of a series in an archive.
     """
 
     key: str
     source: Source
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ class Work(Protocol):
     """What a worker holds ready between items, such as a model in memory."""
 
     def __call__(self, item: WorkItem, scratch: Path, folder: Path) -> Mapping[str, Any]:
-        """Do one item: results durably into `folder`, which another run may have left half full.
+        """Do one item: results durably into `folder`, which is empty.
 
         Returns what the ledger keeps of it (JSON). Raises NodeError; the class says whether trying again can help.
         """

@@ -166,16 +166,19 @@ def release(batch: str) -> None:
 
 def _claimed(site: Site, held: _Held, asked: Asked, claim: Claim) -> Answer:
     item = asked.item
-    record = claim.done(site.out, site.digest) or claim.answered(site.out, asked.request)
+    record = claim.done(site.out, site.digest, item.mark) or claim.answered(site.out, asked.request)
     if record is not None:
         return Answer(record=record, executed=False, trouble=False)
     begun_s = time.monotonic()
-    record = Record(key=item.key, state=State.FAILED, task=site.digest, attempt=asked.attempt, final=True)
+    record = Record(
+        key=item.key, state=State.FAILED, task=site.digest, attempt=asked.attempt, final=True, mark=item.mark
+    )
     trouble = claim.kills()
     if trouble:
         record = replace(record, code=WORKER_DIED, reason="the worker's process ended each time while it held the case")
     else:
         claim.begin(f"{held.writer.name}.jsonl")
+        _clear(case_folder(site.out, item.key))
         work = held.work()
         ready_s = time.monotonic()
         idle_s = None if held.free_since_s is None else begun_s - held.free_since_s
@@ -186,6 +189,13 @@ def _claimed(site: Site, held: _Held, asked: Asked, claim: Claim) -> Answer:
     spot = held.writer.append(record)
     claim.end(spot, failed=asked.request if record.state is State.FAILED else None)
     return Answer(record=record, executed=True, trouble=trouble)
+
+
+def _clear(folder: Path) -> None:
+    """Delete what an earlier run left: of another model or another input, or half of it. A case that fails has none."""
+    for path in folder.iterdir():
+        if path.is_file() and not path.name.startswith("."):
+            path.unlink()
 
 
 def _outcome(site: Site, work: Work, item: WorkItem, record: Record) -> tuple[Record, bool]:

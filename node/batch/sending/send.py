@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -112,7 +112,8 @@ def send_batch(
     with held(folder, "sending"), ExitStack() as stack:
         writer = LedgerWriter(folder)
         stack.callback(writer.close)
-        sender = _Sender(out, way, task, writer, read_standings(folder, task))
+        marks = {key: standing.mark for key, standing in done.by_key.items()}
+        sender = _Sender(out, way, task, writer, _Ledgers(sent=read_standings(folder, task), marks=marks))
         keys = [key for key, standing in done.by_key.items() if standing.state is State.DONE]
         sender.report.without_results = len(done.by_key) - len(keys)
         waiting = set(sender.unsent(keys))
@@ -135,19 +136,31 @@ def _in_turn(waiting: set[str], with_images: Iterable[Case] | None) -> Iterator[
             yield key, source
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ledgers:
+    """What was sent, and the mark of the input that each case of the batch was made of."""
+
+    sent: Standings
+    marks: Mapping[str, str]
+
+    def has(self, key: str) -> bool:
+        """Return whether the results of case `key`, as they are, were sent."""
+        standing = self.sent.by_key.get(key)
+        return standing is not None and standing.state is State.DONE and standing.mark == self.marks[key]
+
+
 class _Sender:
     """One run over one destination."""
 
-    def __init__(self, out: Path, way: Way, task: str, writer: LedgerWriter, sent: Standings) -> None:
+    def __init__(self, out: Path, way: Way, task: str, writer: LedgerWriter, ledgers: _Ledgers) -> None:
         self.report = SendReport(confirmed=way.confirmed)
-        self._out, self._way, self._task, self._writer, self._sent = out, way, task, writer, sent
+        self._out, self._way, self._task, self._writer, self._ledgers = out, way, task, writer, ledgers
         self._failing = 0
 
     def unsent(self, keys: Iterable[str]) -> Iterator[str]:
         """Yield the cases that the ledger does not call sent, and count the others."""
         for key in keys:
-            standing = self._sent.by_key.get(key)
-            if standing is not None and standing.state is State.DONE:
+            if self._ledgers.has(key):
                 self.report.earlier += 1
             else:
                 yield key
@@ -210,6 +223,7 @@ class _Sender:
                 reason="; ".join(failure.line() for failure in failures),
                 worker=self._writer.name,
                 at=time.time(),
+                mark=self._ledgers.marks[sending.key],
                 seconds=round(time.monotonic() - sending.begun_s, 3),
                 returned=_returned(sending),
             )

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from node.assemble.nifti import NiftiImage
+from node.batch.mark import mark_of
 from node.batch.midrc.exam import Exam
-from node.batch.midrc.files import exam_image, exam_series
+from node.batch.midrc.files import exam_image, exam_series, looks_of_place
 from node.batch.runner.task import WorkItem
 from node.domain.series import Series
 from node.errors import SystemFailed
@@ -40,4 +41,6 @@ def items_of_exams(exams: Iterable[Exam], use: Use) -> Iterator[WorkItem]:
     So the ledger names every exam that was asked for.
     """
     for exam in exams:
-        yield WorkItem(key=exam.key, source=ExamFiles(exam=replace(exam, columns={}, defects=()), use=use))
+        source = ExamFiles(exam=replace(exam, columns={}, defects=()), use=use)
+        mark = mark_of(use, looks_of_place(exam.dicom if use == "dicom" else exam.image))
+        yield WorkItem(key=exam.key, source=source, mark=mark)

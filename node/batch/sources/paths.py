@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from node.batch.mark import looks_of, mark_of
 from node.batch.runner.task import WorkItem
 from node.batch.sources.files import Folder, NiftiFile, RefusedZip, SeriesFiles, Zip
 from node.batch.sources.index import Index, Instances, Named, open_index
@@ -34,7 +35,8 @@ class Found:
     def items(self) -> Iterator[WorkItem]:
         """Yield the DICOM series by UID, then by key the NIfTI images and the zips that are refused."""
         for uid, files in self._index.series():
-            yield WorkItem(key=uid, source=_series(uid, files))
+            count = sum(len(file.members) or 1 for file in files)
+            yield WorkItem(key=uid, source=_series(uid, files), mark=mark_of("series", count))
         for named in self._index.named():
             yield _item(named)
 
@@ -86,4 +88,4 @@ def _series(uid: str, files: Sequence[Instances]) -> SeriesFiles:
 def _item(named: Named) -> WorkItem:
     key = distinct(named.key, named.path) if named.shared else named.key
     source = NiftiFile(named.path) if named.refusal is None else RefusedZip(named.refusal)
-    return WorkItem(key=key, source=source)
+    return WorkItem(key=key, source=source, mark=mark_of("file", looks_of(named.path)))

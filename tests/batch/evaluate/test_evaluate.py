@@ -9,7 +9,17 @@ import pytest
 
 from node.assemble.nifti import NiftiImage
 from node.batch.evaluate.evaluate import Options, evaluate, open_image, open_pair
-from node.batch.evaluate.pairs import ExamImage, ExamMask, NiftiFile, Pair, Pairs, about_exam, pairs_of_folders
+from node.batch.evaluate.pairs import (
+    ExamImage,
+    ExamMask,
+    NiftiFile,
+    Pair,
+    Pairs,
+    about_exam,
+    paired,
+    predictions_in,
+    references_in,
+)
 from node.batch.evaluate.scheme import load_scheme
 from node.batch.evaluate.scores import CASE_COLUMNS, METRICS, read_scores, write_scores
 from node.batch.midrc.inspection import inspect
@@ -61,7 +71,7 @@ def folders(tmp_path):
 
 
 def found_in(folders):
-    return pairs_of_folders(folders / "pred", folders / "ref")
+    return paired(predictions_in(folders / "pred"), references_in(folders / "ref"), all_of_them=True)
 
 
 def test_every_figure_is_the_one_worked_out_by_hand(folders):

@@ -54,6 +54,18 @@ def test_a_structure_that_one_side_lacks_has_a_dice_of_0(neck):
     assert level_dice(prediction, neck.labels, MEANINGS, neck.grid)["C4/C5"] == 0.0
 
 
+def test_a_last_disc_counts_where_people_have_drawn_it(neck):
+    structures = named(neck, neck.labels)
+    assert "T1" in structures
+    down_to_it = np.logical_or.reduce([voxels for name, voxels in structures.items() if name.startswith("C")])
+    drawn = np.where(down_to_it, neck.labels, 0).astype(np.uint8)
+
+    of_the_same = level_dice(drawn, drawn, MEANINGS, neck.grid)
+    of_more = level_dice(neck.labels, drawn, MEANINGS, neck.grid)
+
+    assert (of_the_same["C7/T1"], of_more["C7/T1"]) == (1.0, 1.0)
+
+
 def test_the_order_of_the_axes_does_not_matter(neck):
     prediction = np.roll(neck.labels, 1, axis=1)
     (turned, grid), (other, _) = turn(prediction, neck.grid, "RAS"), turn(neck.labels, neck.grid, "RAS")

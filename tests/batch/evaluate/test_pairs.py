@@ -7,10 +7,22 @@ import numpy as np
 import pytest
 
 from node.assemble.nifti import label_values
-from node.batch.evaluate.pairs import CleanedUp, NiftiFile, about_exam, pairs_of_batch, pairs_of_folders
+from node.batch.evaluate.pairs import (
+    CleanedUp,
+    NiftiFile,
+    about_exam,
+    paired,
+    predictions_in,
+    predictions_of_batch,
+    references_in,
+    references_of,
+)
 from node.batch.evaluate.scheme import load_scheme
 from node.batch.midrc.exam import Annotation, Exam, MatchedBy, Place
+from node.batch.runner.batch import occupied
 from node.batch.runner.folder import case_folder
+from node.batch.runner.ledger import LedgerWriter, Record, State
+from node.batch.sources.keys import key_of
 from node.domain.anatomy import StructureKind
 from node.domain.geometry import Grid
 from node.errors import InputError
@@ -44,14 +56,14 @@ def exam(key: str, root: Path, **asked) -> Exam:
 
 
 def test_names_match_without_the_endings_of_masks_and_channels(tmp_path):
-    write(tmp_path / "pred" / "cspine_0.nii.gz")
+    write(tmp_path / "pred" / "cspine_0_0000.nii.gz")
     write(tmp_path / "pred" / f"{NAME}.nii")
-    write(tmp_path / "ref" / "cspine_0_SEG.nii.gz")
+    write(tmp_path / "ref" / "cspine_0_mask.nii.gz")
     write(tmp_path / "ref" / f"{NAME}_seg.nii.gz")
     write(tmp_path / "image" / "cspine_0_0000.nii.gz")
     (tmp_path / "ref" / "readme.txt").write_text("no image")
 
-    found = pairs_of_folders(tmp_path / "pred", tmp_path / "ref", tmp_path / "image")
+    found = paired(predictions_in(tmp_path / "pred"), references_in(tmp_path / "ref", tmp_path / "image"))
 
     assert [pair.key for pair in found.pairs] == [NAME, "cspine_0"]
     assert [pair.image for pair in found.pairs] == [None, NiftiFile(path=tmp_path / "image" / "cspine_0_0000.nii.gz")]
@@ -64,25 +76,28 @@ def test_a_file_without_its_counterpart_is_a_failure_with_its_name(tmp_path):
     for name in ("b", "c"):
         write(tmp_path / "ref" / f"{name}.nii.gz")
 
-    found = pairs_of_folders(tmp_path / "pred", tmp_path / "ref")
+    found = paired(predictions_in(tmp_path / "pred"), references_in(tmp_path / "ref"), all_of_them=True)
 
     assert [pair.key for pair in found.pairs] == ["b"]
     assert [(one.key, one.code) for one in found.failures] == [("a", "no-reference"), ("c", "no-prediction")]
 
 
-def test_what_is_known_of_an_exam_is_found_by_the_name_of_its_image_or_by_its_key(tmp_path):
-    for name in (NAME, "1.2.3", "other"):
+def test_an_exam_is_found_by_its_key_or_by_the_name_of_its_image_or_its_mask(tmp_path):
+    for name in (f"{NAME}_0000", "1.2.3"):
         write(tmp_path / "pred" / f"{name}.nii.gz")
-        write(tmp_path / "ref" / f"{name}.nii.gz")
 
-    exams = [exam("1.2.9", tmp_path), exam("1.2.3", tmp_path, image=None, mask=None, annotation=Annotation.WEAK)]
-    found = pairs_of_folders(tmp_path / "pred", tmp_path / "ref", exams=exams)
+    exams = [exam("1.2.9", tmp_path), exam("1.2.3", tmp_path, image=None, annotation=Annotation.WEAK)]
+    found = paired(predictions_in(tmp_path / "pred"), references_of([*exams, exam("1.2.1", tmp_path, mask=None)]))
 
-    assert {pair.key: pair.about.get("annotation") for pair in found.pairs} == {
-        NAME: "expert",
-        "1.2.3": "weak",
-        "other": None,
-    }
+    assert {pair.key: pair.about["annotation"] for pair in found.pairs} == {"1.2.3": "weak", "1.2.9": "expert"}
+    assert found.failures == ()
+
+
+def test_no_prediction_is_compared_twice(tmp_path):
+    write(tmp_path / "pred" / f"{NAME}.nii.gz")
+    found = paired(predictions_in(tmp_path / "pred"), references_of([exam(key, tmp_path) for key in ("1.1", "1.2")]))
+    assert [pair.key for pair in found.pairs] == ["1.1"]
+    assert [(one.key, one.code) for one in found.failures] == [("1.2", "no-prediction")]
 
 
 def test_the_columns_of_an_exam_are_those_of_every_evaluation():
@@ -93,16 +108,28 @@ def test_the_columns_of_an_exam_are_those_of_every_evaluation():
     assert about["magnetic_field_strength"] == 1.5
 
 
-def test_two_files_for_one_case_nothing_that_matches_and_a_missing_folder_are_refused(tmp_path):
-    write(tmp_path / "pred" / "a.nii.gz")
-    write(tmp_path / "ref" / "b.nii.gz")
-    with pytest.raises(InputError, match="has the name of one of"):
-        pairs_of_folders(tmp_path / "pred", tmp_path / "ref")
+@pytest.mark.parametrize(
+    ("columns", "age"),
+    [
+        ({"age_at_imaging": 61.0, "age_at_index": 60.0, "age_at_imaging_gt89": "No"}, 61.0),
+        ({"age_at_imaging": None, "age_at_imaging_gt89": "Yes", "age_at_index": 89.0}, 90.0),
+        ({"age_at_index": None, "age_at_index_gt89": True}, 90.0),
+        ({"age_at_index": None, "age_at_index_gt89": "No"}, None),
+        ({"age_at_imaging": "90+", "age_at_index": "61"}, 61.0),
+        ({}, None),
+    ],
+)
+def test_an_age_that_is_withheld_since_it_is_above_89_counts_as_90(columns, age):
+    assert about_exam(exam("1.2.3", Path(), columns=columns))["age"] == age
+
+
+def test_two_files_for_one_case_and_a_missing_folder_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        pairs_of_folders(tmp_path / "none", tmp_path / "ref")
-    write(tmp_path / "ref" / "b_SEG.nii.gz")
+        predictions_in(tmp_path / "none")
+    for name in ("b", "b_SEG"):
+        write(tmp_path / "ref" / f"{name}.nii.gz")
     with pytest.raises(InputError, match="are both for the case b"):
-        pairs_of_folders(tmp_path / "pred", tmp_path / "ref")
+        references_in(tmp_path / "ref")
 
 
 def batch(tmp_path, key, labels, kinds):
@@ -114,25 +141,73 @@ def batch(tmp_path, key, labels, kinds):
     return folder
 
 
+def ledger(out, **states):
+    """Write the ledger of a batch: the state of each case."""
+    with occupied(out, "a" * 64, None, anew=False):
+        writer = LedgerWriter(out)
+        for key, state in states.items():
+            code, reason = ("", "") if state is State.DONE else ("geometry", "slices are missing")
+            writer.append(
+                Record(key=key, state=state, task="a" * 64, attempt=1, final=True, at=1.0, code=code, reason=reason)
+            )
+        writer.close()
+
+
 def test_a_batch_is_paired_with_the_masks_of_its_exams(tmp_path):
-    batch(tmp_path, "1.2.3", np.zeros(GRID.shape, np.uint8), {})
-    exams = [exam("1.2.4", tmp_path), exam("1.2.3", tmp_path), exam("1.2.5", tmp_path, mask=None)]
+    ledger(tmp_path / "out", **{"1.2.3": State.DONE, "1.2.9": State.DONE})
+    exams = [exam("1.2.4", tmp_path, image=None), exam("1.2.3", tmp_path), exam("1.2.5", tmp_path, mask=None)]
 
-    found = pairs_of_batch(tmp_path / "out", exams, load_scheme("cspineseg"))
+    found = paired(predictions_of_batch(tmp_path / "out", load_scheme("cspineseg")), references_of(exams))
 
-    assert [pair.key for pair in found.pairs] == ["1.2.3"]
+    classes = case_folder(tmp_path / "out", "1.2.3") / "classes.nii.gz"
+    assert [(pair.key, pair.prediction) for pair in found.pairs] == [("1.2.3", NiftiFile(path=classes))]
     assert [(one.key, one.code) for one in found.failures] == [("1.2.4", "no-prediction")]
-    with pytest.raises(InputError, match="no exam with a mask has a result"):
-        pairs_of_batch(tmp_path / "none", exams, load_scheme("cspineseg"))
+    with pytest.raises(InputError, match="no batch"):
+        predictions_of_batch(tmp_path / "none", load_scheme("cspineseg"))
+
+
+def test_what_lies_in_the_folder_of_a_case_without_results_is_not_compared(tmp_path):
+    """It may be of another model: the ledger says what became of the case."""
+    ledger(tmp_path / "out", failed=State.FAILED, refused=State.REFUSED)
+    for key in ("failed", "refused", "earlier"):
+        batch(tmp_path, key, np.zeros(GRID.shape, np.uint8), {})
+        write(tmp_path / "ref" / f"{key}.nii.gz")
+
+    found = paired(predictions_of_batch(tmp_path / "out", load_scheme("cspineseg")), references_in(tmp_path / "ref"))
+
+    assert found.pairs == ()
+    assert [(one.key, one.code, one.reason) for one in found.failures] == [
+        ("earlier", "no-prediction", "there is no prediction for it"),
+        ("failed", "geometry", "slices are missing"),
+        ("refused", "geometry", "slices are missing"),
+    ]
+
+
+def test_a_batch_of_images_is_found_by_their_names_whatever_these_are(tmp_path):
+    keys = [key_of(Path(name)) for name in ("cspine_0_0000.nii.gz", "case 1.nii.gz")]
+    ledger(tmp_path / "out", **dict.fromkeys(keys, State.DONE))
+    for name in ("cspine_0", "case 1"):
+        write(tmp_path / "ref" / f"{name}.nii.gz")
+
+    found = paired(predictions_of_batch(tmp_path / "out", load_scheme("cspineseg")), references_in(tmp_path / "ref"))
+
+    assert [pair.key for pair in found.pairs] == ["case 1", "cspine_0"]
+
+
+def test_two_cases_of_a_batch_with_one_name_are_refused(tmp_path):
+    ledger(tmp_path / "out", a=State.DONE, a_0000=State.DONE)
+    with pytest.raises(InputError, match="a and a_0000 are both for the case a"):
+        predictions_of_batch(tmp_path / "out", load_scheme("cspineseg"))
 
 
 def test_structures_after_clean_up_are_taken_as_the_classes_that_the_findings_say(tmp_path):
     labels = np.zeros(GRID.shape, np.uint8)
     labels[0, 0] = [1, 2, 3, 0]
     batch(tmp_path, "1.2.3", labels, {1: "vertebral_body", 2: "intervertebral_disc", 3: "vertebral_body"})
-    found = pairs_of_batch(tmp_path / "out", [exam("1.2.3", tmp_path)], load_scheme("cspineseg"), "labels")
+    ledger(tmp_path / "out", **{"1.2.3": State.DONE})
+    found = predictions_of_batch(tmp_path / "out", load_scheme("cspineseg"), "labels")
 
-    classes = label_values(found.pairs[0].prediction.load(tmp_path), "classes")
+    classes = label_values(found["1.2.3"].load(tmp_path), "classes")
 
     assert classes[0, 0].tolist() == [1, 2, 1, 0]
 

@@ -5,16 +5,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from node.batch.evaluate.factors import factor_levels, sorted_levels
 from node.batch.evaluate.scores import Scores
 from node.batch.evaluate.statistics import (
     Resampling,
     agreement,
     bland_altman,
     breakdown,
-    factor_levels,
     interval,
     pooled_detection,
-    sorted_levels,
     summary,
     worst_cases,
 )
@@ -118,6 +117,8 @@ def test_levels_are_named_with_their_units():
     )
 
     assert factor_levels(cases, "magnetic_field_strength").dropna().tolist() == ["1.5 T", "3 T"]
+    others = pd.DataFrame({"magnetic_field_strength": [2.8936, 1.494, 1.2, 0.35]})
+    assert factor_levels(others, "magnetic_field_strength").tolist() == ["3 T", "1.5 T", "1.2 T", "0.35 T"]
     assert factor_levels(cases, "slice_thickness").dropna().tolist() == ["3 mm", "4 mm"]
     assert factor_levels(cases, "age").tolist() == ["under 30 years", "40-49 years", "80 years and over"]
     assert factor_levels(cases, "manufacturer").dropna().tolist() == ["GE", "SIEMENS"]
@@ -165,10 +166,10 @@ def test_bias_and_limits_of_agreement_are_those_worked_out_by_hand():
     assert row["upper_high"] - row["upper"] == pytest.approx(4.302652730 * (1 / 3 + 3.841458821 / 4) ** 0.5, abs=1e-6)
 
 
-def test_volumes_are_compared_case_by_case():
+def test_volumes_are_compared_case_by_case_where_one_side_has_any():
     parts = [
-        scores([110.0, 190.0, 300.0], metric="volume_prediction_mm3"),
-        scores([100.0, 200.0, 300.0], metric="volume_reference_mm3"),
+        scores([110.0, 190.0, 300.0, 0.0], metric="volume_prediction_mm3"),
+        scores([100.0, 200.0, 300.0, 0.0], metric="volume_reference_mm3"),
     ]
     found = Scores(
         cases=parts[0].cases,

@@ -1,5 +1,6 @@
 """Whatever of the download is missing or came otherwise: the reader says so, and still matches what is there."""
 
+import gzip
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from cspineseg.verdicts import REQUIRED_OF_DATASET
 from node.batch.midrc.exam import Annotation, Exam, MatchedBy, Place
 from node.batch.midrc.files import exam_image, exam_mask, exam_series
 from node.batch.midrc.inspection import inspect
-from node.batch.midrc.manifest import Manifest
+from node.batch.midrc.manifest import MANIFEST_PARQUET, Manifest, read_manifest, write_manifest
 from node.errors import InputError
 
 #: A seed by which the two exams of one patient have the same series number: only tables and places tell them apart.
@@ -162,6 +163,56 @@ def test_the_whole_download_in_one_folder_deeper_is_found(dataset_small: Truth, 
     manifest = inspect(tmp_path / "Downloads")
     assert manifest.defects == ()
     assert matched(manifest) == belongs(dataset_small)
+
+
+@pytest.mark.parametrize("above", ["spine_segmentation", "segmentation/masks of the neck"])
+def test_what_the_folders_above_are_called_makes_no_image_a_mask(
+    above: str, dataset_small: Truth, tmp_path: Path
+) -> None:
+    shutil.copytree(dataset_small.root, tmp_path / above / "CSpineSeg")
+    manifest = inspect(tmp_path)
+    assert manifest.defects == ()
+    assert matched(manifest) == belongs(dataset_small)
+
+
+def test_an_image_beside_its_unpacked_copy_is_one_exam_and_the_copy_is_told(download: Path) -> None:
+    truth = build(download, 4, planted=["without_structured", "without_imaging_files"])
+    (image,) = download.rglob(str(truth.exams[0].image))
+    (image.parent / image.name.removesuffix(".gz")).write_bytes(gzip.decompress(image.read_bytes()))
+    manifest = inspect(download)
+    assert len(manifest.exams) == 4
+    assert codes_of_exams(manifest) >= {"file-twice"}
+    assert [orphan.defect.code for orphan in manifest.orphans] == ["file-twice"]
+
+
+def test_an_image_named_after_another_patient_than_the_tables_say_is_told(download: Path) -> None:
+    truth = build(download, 4, planted=["without_imaging_files"])
+    name, patient = str(truth.exams[0].image), truth.exams[0].patient_id
+    other = name.replace(patient, "999999-000001")
+    (image,), (table,) = download.rglob(name), download.rglob("annotation_file*.tsv")
+    image.rename(image.with_name(other))
+    table.write_text(table.read_text().replace(name, other))
+    (exam,) = [exam for exam in inspect(download).exams if last_of(exam.image) == other]
+    assert "patient-differs" in {defect.code for defect in exam.defects}
+
+
+def test_numbers_that_a_table_spells_otherwise_are_numbers_and_the_manifest_is_written(
+    download: Path, tmp_path: Path
+) -> None:
+    build(download, 4, planted=())
+    (table,) = download.rglob("mr_series*.tsv")
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    at = rows[0].index("magnetic_field_strength")
+    for row, said in zip(rows[1:], ("1,5", "3T", "", "15000"), strict=False):
+        row[at] = said
+    table.write_text("".join("\t".join(row) + "\n" for row in rows))
+    manifest = inspect(download)
+    write_manifest(manifest, tmp_path)
+    fields = [exam.columns["magnetic_field_strength"] for exam in read_manifest(tmp_path / MANIFEST_PARQUET).exams]
+    assert min(map(float, fields)) == 1.5
+    assert set(fields) <= {1.5, 3.0}
+    told = {exam.columns["mr_series.magnetic_field_strength"] for exam in manifest.exams}
+    assert {"1,5", "3T", "15000", None} <= told
 
 
 def test_names_that_lead_out_of_a_part_are_refused(dataset_small_zipped: Truth, tmp_path: Path) -> None:

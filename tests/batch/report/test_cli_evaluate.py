@@ -12,7 +12,9 @@ import typer
 from typer.testing import CliRunner
 
 from node.batch.midrc.exam import Annotation, Exam, Place
+from node.batch.runner.batch import occupied
 from node.batch.runner.folder import case_folder
+from node.batch.runner.ledger import LedgerWriter, Record, State
 from node.cli import evaluate, evaluate_input
 from node.domain.geometry import Grid
 from node.errors import InputError, NodeError, SettingsError
@@ -95,6 +97,11 @@ def test_several_predictions_have_tables_each_and_one_report(folders, run):
 
 
 def test_a_batch_is_held_against_masks_named_by_its_keys(folders, run):
+    with occupied(folders / "batch", "a" * 64, None, anew=False):
+        writer = LedgerWriter(folders / "batch")
+        for key in ("a", "b"):
+            writer.append(Record(key=key, state=State.DONE, task="a" * 64, attempt=1, final=True, at=1.0))
+        writer.close()
     for key in ("a", "b"):
         folder = case_folder(folders / "batch", key)
         write(folder / "classes.nii.gz", mask(9))

@@ -25,19 +25,19 @@ def claim(out: Path, session: str = "s", key: str = "a") -> Claim:
 def test_a_case_is_done_where_the_ledger_says_so_at_the_place_in_its_claim(tmp_path: Path) -> None:
     writer = LedgerWriter(tmp_path)
     with claim(tmp_path) as held:
-        assert held.done(tmp_path, TASK) is None
+        assert held.done(tmp_path, TASK, "") is None
         held.begin(f"{writer.name}.jsonl")
         held.end(writer.append(record()))
     writer.close()
     with claim(tmp_path) as held:
-        assert held.done(tmp_path, TASK) == record()
-        assert held.done(tmp_path, "b" * 64) is None
+        assert held.done(tmp_path, TASK, "") == record()
+        assert held.done(tmp_path, "b" * 64, "") is None
 
 
 def test_a_claim_is_not_believed_without_the_ledger(tmp_path: Path) -> None:
     with claim(tmp_path) as held:
         held.end(Spot(file="host-1-aa.jsonl", offset=0))
-        assert held.done(tmp_path, TASK) is None
+        assert held.done(tmp_path, TASK, "") is None
 
 
 def test_a_run_that_was_killed_between_its_record_and_its_claim_is_found(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_run_that_was_killed_between_its_record_and_its_claim_is_found(tmp_pat
         writer.append(record())
     writer.close()
     with claim(tmp_path) as held:
-        assert held.done(tmp_path, TASK) == record()
+        assert held.done(tmp_path, TASK, "") == record()
 
 
 def test_a_failure_is_not_done(tmp_path: Path) -> None:
@@ -55,9 +55,9 @@ def test_a_failure_is_not_done(tmp_path: Path) -> None:
     with claim(tmp_path) as held:
         held.begin(f"{writer.name}.jsonl")
         writer.append(record(State.FAILED))
-        assert held.done(tmp_path, TASK) is None
+        assert held.done(tmp_path, TASK, "") is None
         held.end(Spot(file=f"{writer.name}.jsonl", offset=0), failed="request-1")
-        assert held.done(tmp_path, TASK) is None
+        assert held.done(tmp_path, TASK, "") is None
         assert held.answered(tmp_path, "request-1") == record(State.FAILED)
         assert held.answered(tmp_path, "request-2") is None
     writer.close()
@@ -103,5 +103,5 @@ def test_a_torn_claim_says_nothing(tmp_path: Path) -> None:
         held.end(Spot(file="host-1-aa.jsonl", offset=0), failed="request-1")
     (case_folder(tmp_path, "a") / ".claim").write_bytes(b"done host\nstarted\n\xff\xfe done x y\n")
     with claim(tmp_path) as held:
-        assert held.done(tmp_path, TASK) is None
+        assert held.done(tmp_path, TASK, "") is None
         assert not held.kills()

@@ -36,6 +36,16 @@ def record(key: str = "a", state: State = State.DONE, *, at: float = 1.0, task: 
     return Record(key=key, state=state, task=task, attempt=attempt, final=state is not State.FAILED, at=at)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_a_case_the_latest_input_counts_and_what_is_done_of_that(tmp_path: Path, order: tuple[int, ...]) -> None:
+    old = replace(record(at=1.0), mark="1f")
+    new = [replace(record(at=at, state=state), mark="2e") for at, state in ((2.0, State.DONE), (3.0, State.FAILED))]
+    made = [old, *new]
+    written(tmp_path, [made[number] for number in order])
+    standing = read_standings(tmp_path, TASK).by_key["a"]
+    assert (standing.mark, standing.state, standing.at) == ("2e", State.DONE, 2.0)
+
+
 def written(out: Path, *lists: list[Record]) -> None:
     """Write each list by a writer of its own."""
     for made in lists:

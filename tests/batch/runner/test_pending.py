@@ -54,6 +54,13 @@ def test_the_ledger_says_what_is_left(only_failed: bool, expected: list[tuple[st
     assert tally.earlier == 3
 
 
+@pytest.mark.parametrize(("only_failed", "expected"), [(False, KEYS), (True, ("failed", "trying"))])
+def test_what_is_known_of_another_input_settles_nothing(only_failed: bool, expected: tuple[str, ...]) -> None:
+    changed = [WorkItem(key=key, source=Nowhere(), mark="2e") for key in KEYS]
+    found = drained(Pending(changed, LEDGER, RunOptions(only_failed=only_failed), Tally()))
+    assert found == [(key, 1) for key in expected]
+
+
 def test_a_key_counts_once() -> None:
     tally = Tally()
     twice = [*items(3), *items(3)]

@@ -137,3 +137,24 @@ def test_another_batch_in_the_same_folder_has_a_file_of_its_own(site: Site) -> N
     done(replace(site, batch="another"), "b")
     assert len(ledger_files(site.out)) == 2
     release("another")
+
+
+def marked(site: Site, key: str, mark: str) -> Answer:
+    """Do the item of a key whose input looks like `mark`."""
+    return do(site, WorkItem(key=key, source=Nowhere(), mark=mark), 1, f"request-{next(NUMBERS)}")
+
+
+def test_a_case_whose_input_looks_otherwise_is_done_again(site: Site) -> None:
+    first, other, same = marked(site, "a", "1f"), marked(site, "a", "2e"), marked(site, "a", "2e")
+    assert (first.executed, other.executed, same.executed) == (True, True, False)
+    assert same.record == other.record
+    standing = read_standings(site.out, site.digest).by_key["a"]
+    assert (standing.mark, standing.state) == ("2e", State.DONE)
+
+
+def test_nothing_of_an_earlier_run_is_left_to_a_case_that_fails(site: Site) -> None:
+    folder = case_folder(site.out, "input")
+    folder.mkdir(parents=True)
+    (folder / "classes.nii.gz").write_bytes(b"of another model")
+    assert done(site, "input").record.state is State.FAILED
+    assert [path.name for path in folder.iterdir()] == [".claim"]

@@ -1,6 +1,7 @@
 """Items of the CSpineSeg download: its exams as DICOM or as NIfTI."""
 
 import pickle
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -22,6 +23,22 @@ def test_each_exam_is_an_item_in_both_of_its_forms(fixture, request, tmp_path):
     assert isinstance(image, NiftiImage)
     assert series.series_instance_uid == dicom[0].key
     assert sorted(image.grid.shape) == sorted((len(series.frames), series.frames[0].rows, series.frames[0].columns))
+
+
+def test_the_mark_of_an_exam_follows_its_form_and_its_files(dataset_small, tmp_path):
+    shutil.copytree(dataset_small.root, tmp_path / "download")
+    manifest = inspect(tmp_path / "download", thorough=False)
+
+    def marks(use):
+        return [item.mark for item in items_of_exams(manifest.exams, use)]
+
+    before = marks("nifti")
+    assert marks("nifti") == before
+    assert not set(marks("dicom")) & set(before)
+    place = manifest.exams[0].image
+    path = place.container / place.name
+    path.write_bytes(path.read_bytes() + b" ")
+    assert [old == new for old, new in zip(before, marks("nifti"), strict=True)] == [False, *[True] * (len(before) - 1)]
 
 
 @pytest.mark.parametrize("use", ["dicom", "nifti"])

@@ -62,6 +62,23 @@ def test_series_come_by_uid_whatever_their_folders_are_called(tmp_path):
     assert keys(tmp_path) == ["1.10", "1.2", "1.9"]
 
 
+def test_the_mark_of_an_item_follows_what_is_there_of_it(tmp_path):
+    series(tmp_path / "in" / "a", "1.9", (1, 2))
+    image(tmp_path / "in" / "b.nii.gz")
+
+    def marks():
+        return [item.mark for item in found(tmp_path / "in")[0]]
+
+    first = marks()
+    assert marks() == first
+    series(tmp_path / "in" / "a", "1.9", (3,))
+    second = marks()
+    (tmp_path / "in" / "b.nii.gz").write_bytes((tmp_path / "in" / "b.nii.gz").read_bytes() + b" ")
+    third = marks()
+    assert (first[0] == second[0], first[1] == second[1]) == (False, True)
+    assert (second[0] == third[0], second[1] == third[1]) == (True, False)
+
+
 def test_a_series_of_several_folders_and_zips_is_one_item(tmp_path):
     series(tmp_path / "a", "1.5", (1, 2))
     series(tmp_path / "b", "1.5", (3,))

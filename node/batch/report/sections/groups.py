@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from node.batch.evaluate.comparisons import compare_groups
+from node.batch.evaluate.factors import FACTORS, factor_levels, sorted_levels
 from node.batch.evaluate.scores import Scores
-from node.batch.evaluate.statistics import FACTORS, SMALL, Resampling, breakdown, factor_levels, sorted_levels
+from node.batch.evaluate.statistics import SMALL, Resampling, breakdown
 from node.batch.report.document import (
     Cell,
     Drawing,
