@@ -73,7 +73,8 @@ class Gate:
 
     def _caller(self, request: Request) -> Caller:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind:
+        if kind.lower() == "bearer" or (kind and self._everybody is not None):
+            # Basic or Negotiate is for the proxy that asked for it; where nobody signs in there should be no proxy
             bearer = Bearer.of(self._bearers, token) if kind.lower() == "bearer" else None
             may = bearer is not None and (not bearer.metrics_only or request.scope["path"] == _METRICS)
             return Caller(user=bearer.user if bearer and may else None, by_token=True)

@@ -210,6 +210,33 @@ def test_a_wrong_token_is_nobody_even_on_loopback(client: TestClient, bearing: T
     assert with_probes(client).get("/look/1", headers=headers).status_code == 401
 
 
+@pytest.mark.parametrize("header", ["Basic YW5uYTp4", "Negotiate YII", "nonsense"])
+def test_what_a_browser_tells_the_proxy_before_the_page_is_no_token(
+    client_with: Make, password_file: Path, header: str
+) -> None:
+    """It hides no session, and takes no check off one: every other site's form would carry it too."""
+    client = with_probes(client_with(**anna(password_file, role="operator")))
+    client.headers["Authorization"] = header
+    signed_in(client, password_file)
+    assert client.get("/look/1").json()["name"] == "anna"
+    token = token_in(client)
+    assert client.post("/change", headers={"X-CSRF-Token": token}).json() == {"by": "anna"}
+    assert client.post("/change").status_code == 403
+    assert client.post("/change", data={"csrf_token": "wrong"}).status_code == 403
+    foreign = {"X-CSRF-Token": token, "Sec-Fetch-Site": "cross-site"}
+    assert client.post("/change", headers=foreign).status_code == 403
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_token_counts_before_a_session_whatever_the_case_of_its_scheme(
+    bearing: TestClient, password_file: Path, scheme: str
+) -> None:
+    signed_in(bearing, password_file)
+    headers = {"Authorization": f"{scheme} {'does' * 10}"}
+    assert bearing.post("/change", headers=headers).json() == {"by": "does"}
+    assert bearing.get("/look/1", headers={"Authorization": f"{scheme} wrong"}).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"), [(b"short", "at least 20 characters"), (b"\xff\xfe", "cannot be read")]
 )
