@@ -262,6 +262,19 @@ def test_the_variant_with_cuda_changes_the_worker_alone(compose: dict[str, Any])
     assert cuda["worker"]["build"]["args"] == {"TORCH": "cuda"}
 
 
+# nginx before what shows patients
+
+
+@pytest.mark.parametrize(("path", "before"), [("config/container/ohif/nginx.conf", ""), ("docs/web.md", "nginx:\n\n")])
+def test_a_web_server_writes_down_no_address_in_which_a_patient_is_searched_for(path: str, before: str) -> None:
+    """Neither one that was answered nor one that failed, and nothing within turns either log on again."""
+    block = (ROOT / path).read_text().partition(before)[2] if before else (ROOT / path).read_text()
+    lines = [line.partition("#")[0].strip() for line in block.partition("\n###")[0].splitlines()]
+    assert [line for line in lines if "_log" in line] == ["access_log off;", "error_log /dev/null;"]
+    within = lines[: lines.index("access_log off;")]
+    assert [line for line in within if line.endswith("{")][1:] == []  # in the outermost block, for all of it
+
+
 # Health checks
 
 
