@@ -21,7 +21,7 @@ _HOW: Mapping[int, tuple[str, str]] = {
     errno.EADDRINUSE: ("another program listens there", "ss -ltnp shows which; stop it, or take another port"),
     errno.EACCES: (
         "may not be listened on",
-        "take a port above 1023, or give AmbientCapabilities=CAP_NET_BIND_SERVICE",
+        "take a port above 1023, or open lower ones by sysctl net.ipv4.ip_unprivileged_port_start; docs/units.md",
     ),
     errno.EADDRNOTAVAIL: ("is no address of this machine", 'ip address shows them; "0.0.0.0" is all of them'),
 }

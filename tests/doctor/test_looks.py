@@ -1,5 +1,6 @@
 """What each specialist says of something that is well and of something that is not."""
 
+import errno
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -359,6 +360,22 @@ def test_a_port_must_be_free_before_the_node_runs_and_taken_when_it_does():
             ("FAULT", f"127.0.0.1:{port} another program listens there")
         ]
         assert told(listening.look_at_ports(ports(port, port), node_runs=True)) == []
+
+
+def test_for_a_port_that_only_root_may_take_what_is_advised_is_what_the_units_allow(monkeypatch):
+    def refused(_self: socket.socket, _place: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    web = free_port()
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    found, *_ = listening.look_at_ports(ports(104, web), node_runs=False)
+    assert (found.level.name, found.text) == ("FAULT", "127.0.0.1:104 may not be listened on")
+    units = Path(__file__).parents[2] / "docs" / "units.md"
+    assert "net.ipv4.ip_unprivileged_port_start" in found.advice
+    assert "net.ipv4.ip_unprivileged_port_start" in units.read_text()
+    receiver = (units.parents[1] / "systemd" / "cspine-node-receiver.service").read_text()
+    assert "\nCapabilityBoundingSet=\n" in receiver  # no capability of AmbientCapabilities= would come through
+    assert "CAP_" not in found.advice
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on():
