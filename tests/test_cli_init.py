@@ -86,6 +86,24 @@ def test_for_the_units_the_worker_is_where_its_unit_puts_it(tmp_path: Path) -> N
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--services",), ["  ReadWritePaths=-/data/out"]),
+        (("--services", "--state-dir", "/data"), []),
+        ((), []),
+    ],
+)
+def test_for_the_units_the_last_words_open_a_folder_for_results(
+    tmp_path: Path, more: tuple[str, ...], told: list[str]
+) -> None:
+    command = [sys.executable, "-m", "node", "init", "--yes", "--out", str(tmp_path / "cspine-node.toml"), *more]
+    folder = ["--archive", "folder", "--archive-path", "/data/out"]
+    said = subprocess.run([*command, *folder], capture_output=True, text=True, check=True).stdout
+    assert [line for line in said.splitlines() if "ReadWritePaths" in line] == told
+    assert ("systemctl edit cspine-node-receiver" in said) is bool(told)
+
+
 def test_an_archive_over_dicomweb_takes_the_place_of_the_one_over_dicom() -> None:
     made = parsed(archive="stow", archive_url="https://pacs/web")
     (archive,) = made.destination

@@ -11,9 +11,10 @@ import typer
 
 from node import show
 from node.cli.options import ERRORS, AsJson
+from node.doctor.units import closed, drop_in
 from node.durable import write_durably
 from node.errors import InputError
-from node.settings import parse_settings
+from node.settings import load_settings, parse_settings
 from node.settings.example import Draft
 
 Kind = Literal["dicom", "stow", "folder"]
@@ -130,8 +131,19 @@ def init(  # noqa: PLR0913, PLR0917 - one parameter an option
             if services
             else f"  cspine-node serve --config {out}           runs the node"
         )
-        + f": {node.ae_title} at {node.host}:{node.port}",
+        + f": {node.ae_title} at {node.host}:{node.port}"
+        + _to_be_opened(out),
         as_json=as_json,
+    )
+
+
+def _to_be_opened(out: Path) -> str:
+    """Return what is still to be done where the unit of the receiver keeps it from the folder for results."""
+    return "".join(
+        f"\nBefore that let the receiver's unit write to {folder}: systemctl edit cspine-node-receiver\n"
+        f"  [Service]\n"
+        f"  {drop_in(folder)}"
+        for folder in closed(load_settings(out)).values()
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from node.doctor import clock, engine, folders, listening, network, records, secrets, sense
+from node.doctor import clock, engine, folders, listening, network, records, secrets, sense, units
 from node.doctor.clock import KernelClock, kernel_clock
 from node.doctor.finding import Finding, fault, fine, warning
 from node.errors import JournalDamaged, JournalError, NodeError, SettingsError, SystemFailed
@@ -62,6 +62,7 @@ def examine(settings: Settings, means: Means, *, self_test: bool | None = None) 
     yield from _guarded("running node", lambda: listening.look_at_node(figures, node_runs=node_runs))
     yield from _guarded("ports", lambda: listening.look_at_ports(settings, node_runs=node_runs))
     yield from _guarded("network", lambda: network.look(settings))
+    yield from _guarded("systemd units", lambda: units.look(settings))
     drift_s = (means.now() - begun).total_seconds() - (means.monotonic() - begun_s)
     last = newest[0] if newest else None
     yield from _guarded("clock", lambda: clock.look(means.now(), means.kernel(), last, drift_s))

@@ -56,6 +56,17 @@ def test_every_area_is_looked_at(state):
     assert found["running node"] == found["engine"] == ["WARNING"]
 
 
+def test_what_the_unit_of_the_receiver_may_not_write_is_looked_at_too(state, tmp_path):
+    (tmp_path / "out").mkdir()
+    document = {
+        "node": {"state_dir": str(state), "port": 0},
+        "model": {"worker": "/run/cspine-node-worker/worker.sock"},
+        "destination": [{"name": "out", "kind": "folder", "path": str(tmp_path / "out")}],
+    }
+    found = by_area(list(examine(parse_settings(document, name="test"), means(), self_test=False)))
+    assert found["destination out"] == ["OK", "WARNING"]
+
+
 def test_it_changes_nothing_in_the_state_folder(state):
     def names() -> list[str]:
         # a reader of SQLite in WAL mode makes and leaves these two beside the file
