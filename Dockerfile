@@ -45,7 +45,7 @@ ENV PATH=/opt/cspine-node/bin:$PATH \
     CSPINE_NODE_CONFIG=/etc/cspine-node/cspine-node.toml
 STOPSIGNAL SIGTERM
 # Of `serve`; worker and web have their own in compose.yaml.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=5m --retries=3 \
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60m --retries=3 \
     CMD ["/opt/cspine-node/bin/python", "/opt/cspine-node/healthcheck.py", "node", "/var/lib/cspine-node"]
 ENTRYPOINT ["/opt/cspine-node/bin/cspine-node"]
 CMD ["serve"]

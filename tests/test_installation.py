@@ -199,6 +199,19 @@ def test_each_service_has_as_long_to_end_as_its_unit_and_as_its_cases_may_take(c
     assert min(spans["worker"], spans["node"]) >= cases_s
 
 
+def test_a_container_is_not_unhealthy_before_its_unit_would_be_taken_for_failed(compose: dict[str, Any]) -> None:
+    """A page that waits for a healthy node is not started at all once the node is unhealthy."""
+    image = next(rest for name, rest in instructions(ROOT / "Dockerfile") if name == "HEALTHCHECK")
+    given = {
+        "receiver": image.partition("--start-period=")[2].split()[0],
+        "worker": compose["services"]["worker"]["healthcheck"]["start_period"],
+    }
+    for unit, span in given.items():
+        told = configparser.ConfigParser(strict=False)
+        told.read(ROOT / "systemd" / f"cspine-node-{unit}.service")
+        assert seconds(span) >= told.getint("Service", "TimeoutStartSec"), unit
+
+
 def test_only_the_dicom_ports_hear_other_machines(compose: dict[str, Any]) -> None:
     ports = {name: service.get("ports", []) for name, service in compose["services"].items()}
     assert ports == {

@@ -118,6 +118,12 @@ def test_each_service_is_started_anew_when_it_hangs(name: str) -> None:
     assert service["Service.Restart"] == ["on-failure"]
 
 
+@pytest.mark.parametrize("name", ["receiver", "worker"])
+def test_what_must_be_done_before_a_service_is_ready_has_an_hour(name: str) -> None:
+    """A journal that is migrated, a spool, networks that are loaded: systemd's own 90 s would end it half done."""
+    assert unit(f"cspine-node-{name}.service")["Service.TimeoutStartSec"] == ["3600"]
+
+
 def test_only_the_worker_has_devices_and_it_has_no_network_and_no_patients() -> None:
     assert unit("cspine-node-receiver.service")["Service.PrivateDevices"] == ["yes"]
     assert unit("cspine-node-web.service")["Service.PrivateDevices"] == ["yes"]
