@@ -89,11 +89,17 @@ class OrthancModule(types.ModuleType):
     def __init__(self) -> None:
         super().__init__("orthanc")
         self.OrthancException = type("OrthancException", (Exception,), {})
+        self.ErrorCode = types.SimpleNamespace(
+            INTERNAL_ERROR=-1, INEXISTENT_ITEM=7, DATABASE=11, UNKNOWN_RESOURCE=17, DATABASE_UNAVAILABLE=36
+        )
         self.ChangeType = types.SimpleNamespace(STABLE_SERIES=1, ORTHANC_STARTED=2, ORTHANC_STOPPED=3)
         self.properties: dict[int, str] = {}
         self.series: dict[str, tuple[str, str]] = {}
         self.sent: list[str] = []
         self.failures = 0
+        #: Errors of the next calls, by function; and what was warned of.
+        self.errors: dict[str, list[Exception]] = {}
+        self.warned: list[str] = []
         self.idle = threading.Event()
         self.on_change: Callable[[int, int, str], None] = lambda change, level, resource: None
 
@@ -101,9 +107,11 @@ class OrthancModule(types.ModuleType):
         self.on_change = callback
 
     def GetGlobalProperty(self, number: int, default: str) -> str:
+        self._fail("GetGlobalProperty")
         return self.properties.get(number, default)
 
     def SetGlobalProperty(self, number: int, value: str) -> None:
+        self._fail("SetGlobalProperty")
         self.properties[number] = value
         if value == "[]":
             self.idle.set()
@@ -112,11 +120,21 @@ class OrthancModule(types.ModuleType):
 
     def LogWarning(self, text: str) -> None:
         assert "tried again" in text
+        self.warned.append(text)
+
+    def failing(self, function: str, *codes: int) -> None:
+        """Let the next calls of a function fail with these codes, one each."""
+        self.errors[function] = [self.OrthancException(code, "of the test") for code in codes]
+
+    def _fail(self, function: str) -> None:
+        if self.errors.get(function):
+            raise self.errors[function].pop(0)
 
     def RestApiGet(self, path: str) -> bytes:
+        self._fail("RestApiGet")
         series, _, rest = path.removeprefix("/series/").partition("/")
         if series not in self.series:
-            raise self.OrthancException
+            raise self.OrthancException(self.ErrorCode.UNKNOWN_RESOURCE, "Unknown resource")
         modality, remote = self.series[series]
         found = {"RemoteAET": remote} if rest else {"MainDicomTags": {"Modality": modality}}
         return json.dumps(found).encode()
@@ -125,7 +143,7 @@ class OrthancModule(types.ModuleType):
         assert path == "/modalities/cspine/store"
         if self.failures:
             self.failures -= 1
-            raise self.OrthancException
+            raise self.OrthancException(self.ErrorCode.INTERNAL_ERROR, "Internal error")
         self.sent += json.loads(body)["Resources"]
         return b"{}"
 
@@ -153,6 +171,57 @@ def test_the_python_script_sends_until_it_has_arrived_and_guards_against_loops(p
     until(lambda: len(plugin.sent) >= 2 and plugin.idle.is_set())
     assert sorted(plugin.sent) == ["a", "d"]
     assert plugin.properties == {4711: "[]"}
+
+
+@pytest.mark.parametrize("error", ["INTERNAL_ERROR", "DATABASE", "DATABASE_UNAVAILABLE"])
+def test_a_series_that_orthanc_cannot_look_at_now_stays_until_it_was_sent(plugin: OrthancModule, error: str) -> None:
+    plugin.series = {"a": ("MR", "SCANNER")}
+    plugin.failing("RestApiGet", *[getattr(plugin.ErrorCode, error)] * 2)
+    plugin.on_change(2, 0, "")
+    plugin.on_change(1, 0, "a")
+    until(lambda: plugin.sent == ["a"] and plugin.idle.is_set())
+    assert plugin.warned == ["a series cannot be looked at; it will be tried again"] * 2
+
+
+def test_a_series_that_is_gone_is_looked_for_once(plugin: OrthancModule) -> None:
+    plugin.properties[4711] = '["one", "two"]'
+    plugin.failing("RestApiGet", plugin.ErrorCode.INEXISTENT_ITEM)
+    plugin.on_change(2, 0, "")
+    until(lambda: plugin.properties == {4711: "[]"})
+    assert (plugin.sent, plugin.warned) == ([], [])
+
+
+def test_the_thread_that_sends_outlives_a_list_that_cannot_be_written_down(plugin: OrthancModule) -> None:
+    """What was sent is not sent again, and what waits is written down as soon as that can be done."""
+    plugin.series = {"a": ("MR", "SCANNER"), "b": ("MR", "SCANNER")}
+    plugin.failing("SetGlobalProperty", *[plugin.ErrorCode.DATABASE] * 4)
+    plugin.on_change(2, 0, "")
+    plugin.on_change(1, 0, "a")
+    until(lambda: plugin.sent == ["a"] and plugin.idle.is_set())
+    plugin.on_change(1, 0, "b")
+    until(lambda: plugin.sent == ["a", "b"] and plugin.properties == {4711: "[]"})
+
+
+def test_what_waited_before_a_start_is_not_forgotten_when_it_cannot_be_read_at_once(plugin: OrthancModule) -> None:
+    plugin.series = {"a": ("MR", "SCANNER"), "b": ("MR", "SCANNER")}
+    plugin.properties[4711] = '["b"]'
+    plugin.failing("GetGlobalProperty", *[plugin.ErrorCode.DATABASE] * 3)
+    plugin.on_change(1, 0, "a")
+    assert plugin.properties == {4711: '["b"]'}
+    plugin.on_change(2, 0, "")
+    until(lambda: plugin.sent == ["b", "a"] and plugin.properties == {4711: "[]"})
+
+
+def test_the_thread_that_sends_outlives_whatever_else_is_wrong(plugin: OrthancModule) -> None:
+    plugin.series = {"a": ("MR", "SCANNER")}
+    plugin.errors["RestApiGet"] = [KeyError("MainDicomTags"), ValueError("no JSON")]
+    plugin.on_change(2, 0, "")
+    plugin.on_change(1, 0, "a")
+    until(lambda: plugin.sent == ["a"] and plugin.properties == {4711: "[]"})
+    assert plugin.warned == [
+        "sending to cspine-node failed: KeyError; it will be tried again",
+        "sending to cspine-node failed: ValueError; it will be tried again",
+    ]
 
 
 def test_the_ldif_names_what_it_refers_to() -> None:

@@ -24,20 +24,23 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 900.0
 TIMEOUT_S = 600
 #: Where what is to be sent is kept; Orthanc leaves numbers from 1024 on to scripts.
 PROPERTY = 4711
+#: What Orthanc answers for a series that is not there any more. Any other error (a busy database, a full disk) passes.
+GONE = (orthanc.ErrorCode.UNKNOWN_RESOURCE, orthanc.ErrorCode.INEXISTENT_ITEM)
 
 
 class Outbox:
-    """Series that are still to be sent, in the order in which they came. One thread sends."""
+    """Series that are still to be sent, in the order in which they came. One thread sends, until Orthanc stops."""
 
     def __init__(self):
         self._changed = threading.Condition()
         self._stopping = False
         self._waiting = []
+        self._taken_up = False
+        self._to_be_kept = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self):
         """Take up what was still to be sent when Orthanc stopped."""
-        self._waiting = json.loads(orthanc.GetGlobalProperty(PROPERTY, "[]"))
         self._thread.start()
 
     def stop(self):
@@ -55,28 +58,57 @@ class Outbox:
                 self._keep()
             self._changed.notify()
 
+    def _take_up(self):
+        kept = json.loads(orthanc.GetGlobalProperty(PROPERTY, "[]"))
+        with self._changed:
+            self._waiting = kept + [series_id for series_id in self._waiting if series_id not in kept]
+            self._taken_up = True
+            self._to_be_kept = self._waiting != kept
+
     def _keep(self):
-        orthanc.SetGlobalProperty(PROPERTY, json.dumps(self._waiting))
+        """Write down what waits, and say whether that went well; what did not is written later."""
+        self._to_be_kept = True
+        if not self._taken_up:
+            return False  # what stands there from before would be lost
+        try:
+            orthanc.SetGlobalProperty(PROPERTY, json.dumps(self._waiting))
+        except orthanc.OrthancException:
+            orthanc.LogWarning("what is to be sent to cspine-node cannot be written down; it will be tried again")
+            return False
+        self._to_be_kept = False
+        return True
 
     def _run(self):
         pause_s = FIRST_PAUSE_S
         while True:
+            try:
+                went_well = self._next()
+            except Exception as error:  # noqa: BLE001 - whatever it is, this is the only thread that sends
+                orthanc.LogWarning(f"sending to cspine-node failed: {type(error).__name__}; it will be tried again")
+                went_well = False
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._stopping)
-                if self._stopping:
+                if self._changed.wait_for(lambda: self._stopping, 0 if went_well else pause_s):
                     return
-                series_id = self._waiting[0]
-            if send(series_id):
-                pause_s = FIRST_PAUSE_S
-                with self._changed:
-                    self._waiting.remove(series_id)
-                    self._keep()
-                continue
-            with self._changed:
-                if self._changed.wait_for(lambda: self._stopping, pause_s):
-                    return
-                self._waiting.append(self._waiting.pop(0))  # one series that cannot be sent holds up no other
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                if not went_well:
+                    self._waiting += self._waiting[:1]  # one series that cannot be sent holds up no other
+                    del self._waiting[:1]
+            pause_s = FIRST_PAUSE_S if went_well else min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def _next(self):
+        """Wait until there is something to do, do it, and say whether it went well."""
+        if not self._taken_up:
+            self._take_up()
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._to_be_kept or self._stopping)
+            if self._stopping:
+                return True
+            series_id = self._waiting[0] if self._waiting else None
+        if series_id is not None and not send(series_id):
+            return False
+        with self._changed:
+            if series_id is not None:
+                self._waiting.remove(series_id)
+            return self._keep()
 
 
 def send(series_id):
@@ -84,8 +116,11 @@ def send(series_id):
     try:
         metadata = json.loads(orthanc.RestApiGet(f"/series/{series_id}/metadata?expand"))
         tags = json.loads(orthanc.RestApiGet(f"/series/{series_id}"))["MainDicomTags"]
-    except orthanc.OrthancException:
-        return True  # deleted in the meantime
+    except orthanc.OrthancException as error:
+        if error.args and error.args[0] in GONE:
+            return True  # deleted in the meantime
+        orthanc.LogWarning("a series cannot be looked at; it will be tried again")
+        return False
     if tags.get("Modality") != "MR" or metadata.get("RemoteAET") == NODE_AET:
         return True  # what the node has sent is not sent back to it
     job = {"Resources": [series_id], "Synchronous": True, "Timeout": TIMEOUT_S}
