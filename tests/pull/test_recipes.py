@@ -8,6 +8,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,50 @@ def test_dcmtk_forwards_what_it_receives_and_again_what_failed(alone: Node, tmp_
     environment["NODE_PORT"] = str(alone.port)
     assert subprocess.run([script, "again"], env=environment, check=False).returncode == 0
     assert alone.arrivals() == ["1.2.1.1.1"]
+    assert list((spool / "outgoing").iterdir()) == []
+
+
+@contextmanager
+def listening(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Let the forwarding station receive until the block ends, which gives it no time to end anything."""
+    script = str(RECIPES / "dcmtk" / "forward.sh")
+    with subprocess.Popen([script, "listen"], env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.peer("dcmtk")
+def test_dcmtk_forwards_what_had_not_been_quiet_for_long_enough_when_it_was_stopped(
+    alone: Node, tmp_path: Path
+) -> None:
+    port, spool = free_port(), tmp_path / "forward"
+    script, sender = str(RECIPES / "dcmtk" / "forward.sh"), program("storescu")
+    assert sender is not None
+    settings = {"SPOOL": str(spool), "PORT": str(port), "NODE_PORT": str(alone.port), "QUIET_S": "3600"}
+    environment = {**os.environ, **settings}
+
+    def sent(number: int) -> None:
+        file = tmp_path / f"{number}.dcm"
+        file.write_bytes(part10(image(number, 1, 1)))
+        command = [sender, "-aec", "FORWARD", "127.0.0.1", str(port), str(file)]
+        until(lambda: subprocess.run(command, check=False, capture_output=True).returncode == 0)
+
+    with listening(environment):
+        sent(1)
+    assert len(list((spool / "incoming").glob("*/*"))) == 1
+    with listening(environment):
+        sent(2)
+        second = subprocess.run([script, "listen"], env=environment, capture_output=True, check=False)
+        assert second.returncode == 75
+        assert len(list((spool / "incoming").glob("*/*"))) == 1
+        assert subprocess.run([script, "again"], env=environment, check=False).returncode == 0
+        assert alone.arrivals() == ["1.2.1.1.1"]
+    with listening(environment):
+        until(lambda: not any((spool / "incoming").iterdir()))
+    assert subprocess.run([script, "again"], env=environment, check=False).returncode == 0
+    assert alone.arrivals() == ["1.2.1.1.1", "1.2.2.1.1"]
     assert list((spool / "outgoing").iterdir()) == []
 
 

@@ -4,6 +4,7 @@
 #   forward.sh listen                receive on $PORT, and send each study on $QUIET_S seconds after its last instance
 #   forward.sh again                 send what could not be sent before: a line in crontab(5), every 5 minutes
 #
+# What had not been quiet for so long when `listen` was stopped, its next start leaves to `again`.
 set -eu
 
 : "${SPOOL:=/var/spool/cspine-forward}" "${PORT:=11113}" "${AET:=FORWARD}"
@@ -33,16 +34,28 @@ drop_results() {
     done
 }
 
+# Moves what came of a study to outgoing/, under a name that nothing has there.
+take() {
+    waiting="$SPOOL/outgoing/$(basename "$1").$$"
+    while [ -e "$waiting" ]; do waiting="$waiting+"; done
+    mv "$1" "$waiting"
+}
+
 case "${1:-}" in
 listen)
     mkdir -p "$SPOOL/incoming" "$SPOOL/outgoing"
+    exec 8>"$SPOOL/listening"           # storescp holds it as long as it runs
+    flock -n 8 || { echo "another one receives into $SPOOL" >&2; exit 75; }
+    for study in "$SPOOL"/incoming/*/; do
+        [ ! -d "$study" ] || take "${study%/}"
+    done
     # sorted by time and not by UID: what a stranger sends is never part of a command
     exec storescp --aetitle "$AET" --output-directory "$SPOOL/incoming" --sort-conc-studies study \
         --eostudy-timeout "$QUIET_S" --exec-on-eostudy "$0 received #p" "$PORT"
     ;;
 received)
-    waiting="$SPOOL/outgoing/$(basename "$2").$$"
-    mv "$2" "$waiting"                  # what comes late makes a folder of its own
+    exec 8>&-                           # what is still being sent keeps nobody from receiving
+    take "$2"                           # what comes late makes a folder of its own
     send "$waiting"
     ;;
 again)
