@@ -7,6 +7,7 @@
 # for together: nnU-Net needs torchvision, and alone it would pull the newest torch.
 # TORCH=cpu or TORCH=cuda says which build is wanted, where the machine that builds is not the one that runs.
 set -eu
+umask 022 # the services run as a user of their own, who must be able to read it
 
 venv=$1
 python=${PYTHON:-python3}
@@ -16,7 +17,8 @@ pinned() { sed -n "s/^$1==//p" constraints.txt; }
 "$python" - <<'CHECK'
 import sys
 if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-    sys.exit(f"cspine-node needs Python 3.11, 3.12 or 3.13, this is {sys.version.split()[0]}: make PYTHON=python3.12 ...")
+    sys.exit(f"cspine-node needs Python 3.11, 3.12 or 3.13, this is {sys.version.split()[0]}: name another one, "
+             "env PYTHON=python3.12 sh config/setup.sh ... or make PYTHON=python3.12 ...")
 CHECK
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv" || {
     echo "python -m venv failed; on Debian and Ubuntu it needs the package python3-venv" >&2

@@ -1,7 +1,7 @@
 """The commands of docs/administrator.md, run as they stand there, on folders of a test.
 
-In the place of sudo, systemctl and ln on a machine: a sudo that changes no user, and a systemctl that notes what it is
-asked for.
+In the place of sudo and systemctl on a machine: a sudo that changes no user, but says in AS which it would be, and
+looks for commands where the one of RHEL does; and a systemctl that notes what it is asked for.
 """
 
 import os
@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _DOCUMENT = Path(__file__).parents[1] / "docs" / "administrator.md"
-_SUDO = '#!/bin/sh\n[ "$1" = -u ] && shift 2\nexec "$@"\n'
+#: The `secure_path` of RHEL has no folder below /usr/local.
+_SUDO = """#!/bin/sh
+here=$(cd "$(dirname "$0")/.." && pwd)
+AS=root
+if [ "$1" = -u ]; then AS=$2; shift 2; fi
+exec env AS="$AS" PATH="$here/bin:$here/usr/bin:/sbin:/bin:/usr/sbin:/usr/bin" "$@"
+"""
 _SYSTEMCTL = '#!/bin/sh\necho "$@" >>"$(dirname "$0")/systemctl.log"\n'
 
 
@@ -33,7 +39,7 @@ def run(script: str, folder: Path, places: Mapping[str, object], **environment: 
     for documented, place in places.items():
         assert documented in script
         script = script.replace(documented, str(place))
-    path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+    path = os.pathsep.join([*(str(folder / name) for name in ("bin", "usr/bin", "usr/local/bin")), os.environ["PATH"]])
     done = subprocess.run(
         ["sh", "-e", "-c", script], env={**os.environ, **environment, "PATH": path}, capture_output=True, text=True,
         check=False, cwd="/",
