@@ -318,6 +318,19 @@ def test_dcmtk_forwards_what_had_not_been_quiet_for_long_enough_when_it_was_stop
 
 
 @pytest.mark.peer("dcmtk")
+def test_dcmtk_forwards_a_study_without_the_file_that_a_stop_cut_off(alone: Node, tmp_path: Path) -> None:
+    study = tmp_path / "forward" / "outgoing" / "study"
+    study.mkdir(parents=True)
+    (study / "whole").write_bytes(part10(image(1, 1, 1)))
+    (study / "cut").write_bytes(part10(image(1, 1, 2))[:-10])
+    environment = {**os.environ, "SPOOL": str(tmp_path / "forward"), "NODE_PORT": str(alone.port)}
+    again = [str(RECIPES / "dcmtk" / "forward.sh"), "again"]
+    assert subprocess.run(again, env=environment, check=False).returncode == 0
+    assert alone.arrivals() == ["1.2.1.1.1"]
+    assert [path.name for path in (tmp_path / "forward" / "unreadable").iterdir()] == ["study.cut"]
+
+
+@pytest.mark.peer("dcmtk")
 @pytest.mark.parametrize("way", ["move", "get"])
 def test_a_pull_from_dcmtks_archive_which_tells_little_fetches_what_may_be_missing(
     alone: Node, tmp_path: Path, way: str

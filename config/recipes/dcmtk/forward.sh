@@ -17,7 +17,7 @@ send() {
     exec 9>"$SPOOL/lock"
     flock 9                             # one at a time, so that `again` does not meet `listen`
     [ -d "$1" ] || return 0
-    drop_results "$1"
+    sift "$1"
     if [ -z "$(find "$1" -type f -print -quit)" ] ||
         storescu --scan-directories --recurse --required -aet "$AET" -aec "$NODE_AET" "$NODE_HOST" "$NODE_PORT" "$1"; then
         rm -r "$1"
@@ -27,10 +27,19 @@ send() {
     fi
 }
 
-# Removes what the node itself has made, so that nothing goes round in circles.
-drop_results() {
+# Removes what the node itself has made, so that nothing goes round in circles. Sets aside what is cut off: a stop came
+# while it was written, so that it was not acknowledged, and storescu would send nothing of the study.
+sift() {
     find "$1" -type f | while read -r file; do
-        if dcmdump -q +P ManufacturerModelName "$file" | grep -q '\[cspine-node\]'; then rm "$file"; fi
+        rc=0
+        model=$(dcmdump -q +P ManufacturerModelName "$file" 2>/dev/null) || rc=$?
+        if [ "$rc" -gt 0 ] && [ "$rc" -lt 126 ]; then
+            mkdir -p "$SPOOL/unreadable"
+            mv "$file" "$SPOOL/unreadable/$(basename "$1").$(basename "$file")"
+            echo "a file that cannot be read lies in $SPOOL/unreadable now" >&2
+        elif printf '%s' "$model" | grep -q '\[cspine-node\]'; then
+            rm "$file"
+        fi
     done
 }
 
