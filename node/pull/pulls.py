@@ -28,6 +28,8 @@ Document = Mapping[str, Any]
 
 #: Series in one answer: a message holds 1 MB.
 _PAGE = 500
+#: Between two looks whether the window of a pull that was put off is open.
+_LOOK = timedelta(minutes=1)
 #: Of those that are not asked for, so many are kept for who looks; of all of them the outcome has the reasons.
 _MOST_SKIPPED = 20_000
 
@@ -46,6 +48,8 @@ class PullRunner:
         self._outcome: Document | None = None
         self._error: Document | None = None
         self._ended = False
+        #: Its time came outside its windows.
+        self._put_off = False
 
     @property
     def state(self) -> str:
@@ -55,9 +59,18 @@ class PullRunner:
         return "running" if self._thread.is_alive() else "ended"
 
     def by_schedule(self) -> None:
-        """Run, unless it is running or out of its windows. What it fails at is in the journal and the log."""
-        if self.pull.is_time():
-            self._begun(Wish(scheduled=True))
+        """Run, unless it is running; out of its windows put it off. What it fails at is in the journal and the log."""
+        if not self.pull.is_time():
+            if not self._put_off:
+                get_logger().info("pull put off", pull=self.pull.settings.name, windows=self.pull.settings.windows)
+            self._put_off = True
+        elif self._begun(Wish(scheduled=True)):
+            self._put_off = False
+
+    def by_window(self) -> None:
+        """Run what was put off, once a window is open."""
+        if self._put_off and self.pull.is_time() and self._begun(Wish(scheduled=True)):
+            self._put_off = False
 
     def start(self, wish: Wish) -> None:
         """Run. Raises SystemFailed while it is running, and once it was ended."""
@@ -146,6 +159,8 @@ class Pulls:
                 chores.every(timedelta(minutes=schedule.every_min), runner.by_schedule)
             elif schedule.cron:
                 chores.at(schedule.cron, runner.by_schedule)
+            if schedule.windows and (schedule.every_min or schedule.cron):
+                chores.every(_LOOK, runner.by_window)
 
     def __enter__(self) -> "Pulls":
         """Begin; nothing runs yet."""

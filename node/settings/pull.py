@@ -50,7 +50,7 @@ class PullSettings(Section):
     #: At what times it is asked, as in crontab(5), local time, such as "30 1 * * mon-fri".
     cron: Crontab = ""
     #: Hours in which a pull may ask and fetch, local time, such as "20:00-06:00", "Sat-Sun 00:00-24:00"; empty: any.
-    #: What is left when they end is left to the next time.
+    #: What is left when they end is left to the next time; a pull whose time comes outside of them begins when they do.
     windows: tuple[Window, ...] = ()
     #: Studies of so many days are looked at, today counted.
     days: Annotated[int, Field(strict=True, ge=1, le=36500)] = 3

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pullrig import NOW, Node, image, node_beside
 from shelf import Shelf
+from structlog.testing import capture_logs
 
 from node.errors import InputError, InvalidIdentifier, PeerUnreachable, SystemFailed
 from node.journal.pulls import PullJournal
@@ -200,9 +201,20 @@ class Planned:
         self.chores.append((crontab, chore))
 
 
+MINUTE = timedelta(minutes=1)
+NIGHT = {"windows": ("20:00-06:00",)}
+
+
 @pytest.mark.parametrize(
     ("keys", "planned"),
-    [({}, []), ({"every_min": 15.0}, [timedelta(minutes=15)]), ({"cron": "0 1 * * mon"}, ["0 1 * * mon"])],
+    [
+        ({}, []),
+        ({"every_min": 15.0}, [timedelta(minutes=15)]),
+        ({"cron": "0 1 * * mon"}, ["0 1 * * mon"]),
+        (NIGHT, []),
+        ({"every_min": 1440.0, **NIGHT}, [timedelta(days=1), MINUTE]),
+        ({"cron": "0 12 * * *", **NIGHT}, ["0 12 * * *", MINUTE]),
+    ],
 )
 def test_a_pull_is_planned_by_its_schedule(
     node: Node, shelf: Shelf, keys: dict[str, Any], planned: list[object]
@@ -210,6 +222,52 @@ def test_a_pull_is_planned_by_its_schedule(
     chores = Planned()
     pulls_of(node, shelf, **keys).plan(chores)  # type: ignore[arg-type]
     assert [when for when, _ in chores.chores] == planned
+
+
+class Days:
+    """Does what is planned by intervals, by a clock of its own that begins at 10:00."""
+
+    def __init__(self) -> None:
+        self.now = NOW.replace(hour=10, minute=0)
+        self.chores: list[tuple[timedelta, datetime, Any]] = []
+
+    def every(self, interval: timedelta, chore: Any) -> None:
+        self.chores.append((interval, self.now, chore))
+
+    def go_on(self, until: datetime, pulls: Pulls) -> None:
+        """Turn the clock on, minute by minute; what is begun ends within its minute."""
+        while self.now < until:
+            self.now += MINUTE
+            for interval, since, chore in self.chores:
+                if (self.now - since) % interval == timedelta():
+                    chore()
+                    pulls.runners["nightly"].join()
+
+
+def test_a_pull_whose_time_comes_outside_its_window_begins_when_it_opens(node: Node, shelf: Shelf) -> None:
+    days, began = Days(), []
+    start = days.now
+    pull = node.pull(asked=shelf, now=lambda: days.now, every_min=1440.0, **NIGHT)
+    shelf.studies = lambda *_: began.append(days.now) or []  # type: ignore[method-assign, func-returns-value]
+    pulls = Pulls([pull], PullJournal(node.journal.store))
+    pulls.plan(days)  # type: ignore[arg-type]
+    days.go_on(start + timedelta(days=3, hours=12), pulls)
+    assert began == [start + timedelta(days=day, hours=10) for day in (1, 2, 3)]
+
+
+def test_that_a_pull_is_put_off_is_logged_once_until_it_has_run(node: Node, shelf: Shelf) -> None:
+    times = [NOW.replace(hour=hour) for hour in (10, 11, 21, 9, 10)]
+    now = [NOW]
+    pulls = Pulls([node.pull(asked=shelf, now=lambda: now[0], **NIGHT)], PullJournal(node.journal.store))
+    runner = pulls.runners["nightly"]
+    said = []
+    for now[0] in times:
+        with capture_logs() as logs:
+            runner.by_schedule()
+            runner.by_window()
+            runner.join()
+        said.append([line["event"] for line in logs])
+    assert said == [["pull put off"], [], ["pull ended"], ["pull put off"], []]
 
 
 def test_by_schedule_nothing_runs_out_of_the_windows(node: Node, shelf: Shelf) -> None:
