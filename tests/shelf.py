@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from pullrig import part10
 from pydicom import Dataset
@@ -12,6 +13,7 @@ from node.pull.door import Door
 from node.pull.gaps import Gap
 from node.receive.spool import StoreRequest
 from node.scu.catalogue import instance_of, series_of, study_of
+from node.scu.query import Reader
 from node.scu.source import SeriesOfStudy
 
 
@@ -29,6 +31,7 @@ class Shelf:
         #: Called before something is sent.
         self.before: Callable[[], None] = lambda: None
         self.hung_up = threading.Event()
+        self.reader = Reader()
 
     def studies(
         self, dates: Sequence[str], modalities: Sequence[str], study_uids: Sequence[str] = ()
@@ -36,31 +39,30 @@ class Shelf:
         self.asked.append((tuple(dates), tuple(modalities), tuple(study_uids)))
         if self.fault is not None:
             raise self.fault
-        found = {
-            one.StudyInstanceUID: study_of("SHELF", one)
+        asked = [
+            one
             for one in self.data_sets
             if (one.StudyInstanceUID in study_uids if study_uids else one.StudyDate in dates)
-        }
+        ]
+        found = {study.study_uid: study for study in self.reader.read(asked, partial(study_of, "SHELF"))}
         return [found[uid] for uid in sorted(found)]
 
     def series(self, studies: Sequence[ListedStudy]) -> Sequence[ListedSeries]:
-        return [
-            series
-            for study in studies
-            for series in {
-                one.SeriesInstanceUID: series_of("SHELF", study, one)
-                for one in self.data_sets
-                if one.StudyInstanceUID == study.study_uid
-            }.values()
-        ]
+        found = []
+        for study in studies:
+            one_each = {one.SeriesInstanceUID: one for one in self.data_sets if one.StudyInstanceUID == study.study_uid}
+            found += self.reader.read(one_each.values(), partial(series_of, "SHELF", study))
+        return found
 
     def instances(self, series: Sequence[SeriesOfStudy]) -> Mapping[str, tuple[ListedInstance, ...]]:
-        return {
-            asked.series_uid: tuple(
-                instance_of("SHELF", one) for one in self.data_sets if one.SeriesInstanceUID == asked.series_uid
-            )
-            for asked in series
-        }
+        found = {}
+        for asked in series:
+            of_series = [one for one in self.data_sets if one.SeriesInstanceUID == asked.series_uid]
+            found[asked.series_uid] = tuple(self.reader.read(of_series, partial(instance_of, "SHELF")))
+        return found
+
+    def passed_over(self) -> int:
+        return self.reader.passed_over()
 
     def fetch(self, series: SeriesOfStudy, gap: Gap, door: Door) -> str:
         self.fetched.append(series.series_uid)

@@ -23,6 +23,9 @@ class Archive(Protocol):
     def instances(self, series: Sequence[SeriesOfStudy]) -> Mapping[str, tuple[ListedInstance, ...]]:
         """Return the instances of `series`, by series UID."""
 
+    def passed_over(self) -> int:
+        """Return how many answers were passed over since this was asked last, for their UID was none (PS3.5 9.1)."""
+
     def fetch(self, series: SeriesOfStudy, gap: Gap, door: Door) -> str:
         """Bring what lacks of a series to the node.
 

@@ -47,6 +47,10 @@ class DicomArchive:
         """Ask at the level of instances."""
         return self._catalogue.instances(series)
 
+    def passed_over(self) -> int:
+        """Return how many answers have named what they tell of by no valid UID."""
+        return self._catalogue.reader.passed_over()
+
     def fetch(self, series: SeriesOfStudy, gap: Gap, door: Door) -> str:
         """Have a series sent, as a whole or by its instances. Raises what `move_series` or `get_series` raises."""
         uids = () if gap.whole else tuple(instance.sop_instance_uid for instance in gap.wanted)

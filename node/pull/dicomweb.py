@@ -18,7 +18,7 @@ from node.pull.gaps import Gap
 from node.receive.headers import read_file_meta
 from node.receive.spool import StoreRequest
 from node.scu.catalogue import OF_SERIES, OF_STUDY, by_uid, instance_of, series_of, study_of
-from node.scu.query import agrees
+from node.scu.query import Reader, agrees
 from node.scu.source import SeriesOfStudy
 from node.settings import StowDestination
 
@@ -50,6 +50,7 @@ class DicomwebArchive:
         self._most_bytes = most_bytes
         self._clock = clock
         self._connections = Connections()
+        self._reader = Reader()
 
     def studies(
         self, dates: Sequence[str], modalities: Sequence[str], study_uids: Sequence[str] = ()
@@ -62,8 +63,7 @@ class DicomwebArchive:
         with connected(self._settings, self._connections) as line:
             for keys in questions:
                 search = partial(Client.search_for_studies, search_filters=keys, fields=OF_STUDY)
-                for answer in self._all(line, search, keys):
-                    study = study_of(self._who, answer)
+                for study in self._reader.read(self._all(line, search, keys), partial(study_of, self._who)):
                     found[study.study_uid] = study
         return [found[uid] for uid in sorted(found)]
 
@@ -74,7 +74,7 @@ class DicomwebArchive:
             for study in studies:
                 keys = {"StudyInstanceUID": study.study_uid}
                 search = partial(Client.search_for_series, study_instance_uid=study.study_uid, fields=OF_SERIES)
-                of_study = [series_of(self._who, study, item) for item in self._all(line, search, keys)]
+                of_study = self._reader.read(self._all(line, search, keys), partial(series_of, self._who, study))
                 found += sorted({series.series_uid: series for series in of_study}.values(), key=by_uid)
         return found
 
@@ -90,9 +90,13 @@ class DicomwebArchive:
                     series_instance_uid=one.series_uid,
                     fields=("SOPClassUID",),
                 )
-                told = {instance_of(self._who, item) for item in self._all(line, search, keys)}
-                found[one.series_uid] = tuple(sorted(told))
+                read = self._reader.read(self._all(line, search, keys), partial(instance_of, self._who))
+                found[one.series_uid] = tuple(sorted(set(read)))
         return found
+
+    def passed_over(self) -> int:
+        """Return how many answers have named what they tell of by no valid UID."""
+        return self._reader.passed_over()
 
     def fetch(self, series: SeriesOfStudy, gap: Gap, door: Door) -> str:
         """Take one instance after the other, as the server keeps it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from node.domain.case import Reason
 from node.domain.listing import ListedSeries
+from node.errors import InvalidIdentifier
 
 
 class Fate(Enum):
@@ -70,7 +71,7 @@ class Outcome:
     series: int = 0
     instances: int = 0
     fates: Counter[Fate] = field(default_factory=Counter)
-    #: Of what was skipped, by the code of the reason.
+    #: Of what was skipped, by the code of the reason; with the answers that were passed over.
     skipped: Counter[str] = field(default_factory=Counter)
     #: Why it ended before its end: "limit", "window", "disk", "backlog", "stopped", or the code of an error.
     stopped: str | None = None
@@ -82,6 +83,10 @@ class Outcome:
         self.fates[item.fate] += 1
         if item.fate is Fate.SKIPPED:
             self.skipped[item.reason.code] += 1
+
+    def pass_over(self, answers: int) -> None:
+        """Add answers of the archive that name a study, a series or an instance by no valid UID."""
+        self.skipped.update({InvalidIdentifier.code: answers} if answers else {})
 
     def document(self) -> dict[str, Any]:
         """Return it as it stands in an answer, and in the journal."""

@@ -91,6 +91,8 @@ class Pull:
             if not self._ended.is_set():
                 raise
             outcome.stopped = "stopped"
+        finally:
+            outcome.pass_over(self._archive.passed_over())
         return outcome
 
     def end(self) -> None:

@@ -5,13 +5,14 @@ the answer: wildcards mean different things to different archives. No associatio
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from pydicom.dataset import Dataset
 
 from node.domain.listing import TOLD, ListedInstance, ListedSeries, ListedStudy, study_begun
 from node.domain.series import SeriesHeader
 from node.scu.association import Peer, associate
-from node.scu.query import ENCODINGS, FIND, answers, uid_of, values_of
+from node.scu.query import ENCODINGS, FIND, Reader, answers, uid_of, values_of
 from node.scu.source import SeriesOfStudy
 
 _COUNT = "NumberOfSeriesRelatedInstances"
@@ -25,10 +26,13 @@ _MOST_INSTANCES = 1_000_000
 class Catalogue:
     """The catalogue of one archive. Every method opens one association, and raises what `associate` raises,
     PeerUnreachable, ContextsRefused where the peer takes no query, or RequestFailed for a failure status.
+
+    `reader` counts what is passed over, since its UID is none.
     """
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
+        self.reader = Reader()
 
     def studies(
         self, dates: Sequence[str], modalities: Sequence[str], study_uids: Sequence[str] = ()
@@ -42,8 +46,8 @@ class Catalogue:
         found: dict[str, ListedStudy] = {}
         with associate(self._peer, [(FIND, ENCODINGS)]) as association:
             for keys in questions:
-                for answer in answers(self._peer, association, "STUDY", keys, [k for k in OF_STUDY if k not in keys]):
-                    study = study_of(self._peer.ae_title, answer)
+                told = answers(self._peer, association, "STUDY", keys, [k for k in OF_STUDY if k not in keys])
+                for study in self.reader.read(told, partial(study_of, self._peer.ae_title)):
                     found[study.study_uid] = study
         return [found[uid] for uid in sorted(found)]
 
@@ -54,7 +58,7 @@ class Catalogue:
             for study in studies:
                 keys = {"StudyInstanceUID": study.study_uid}
                 told = answers(self._peer, association, "SERIES", keys, OF_SERIES)
-                of_study = [series_of(self._peer.ae_title, study, item) for item in told]
+                of_study = self.reader.read(told, partial(series_of, self._peer.ae_title, study))
                 found += sorted({series.series_uid: series for series in of_study}.values(), key=by_uid)
         return found
 
@@ -65,7 +69,8 @@ class Catalogue:
             for one in series:
                 keys = {"StudyInstanceUID": one.study_uid, "SeriesInstanceUID": one.series_uid}
                 told = answers(self._peer, association, "IMAGE", keys, ("SOPClassUID",))
-                found[one.series_uid] = tuple(sorted({instance_of(self._peer.ae_title, item) for item in told}))
+                read = self.reader.read(told, partial(instance_of, self._peer.ae_title))
+                found[one.series_uid] = tuple(sorted(set(read)))
         return found
 
 
@@ -75,7 +80,7 @@ def by_uid(series: ListedSeries) -> str:
 
 
 def study_of(who: str, answer: Dataset) -> ListedStudy:
-    """Return a study as an answer tells of it. Raises RequestFailed for one without a UID; `who` has answered."""
+    """Return a study as an answer tells of it; `who` has answered. Raises what `uid_of` raises, and so below."""
     return ListedStudy(
         study_uid=uid_of(who, answer, "StudyInstanceUID"),
         begun=study_begun(_first(answer, "StudyDate") or "", _first(answer, "StudyTime") or ""),
@@ -85,7 +90,7 @@ def study_of(who: str, answer: Dataset) -> ListedStudy:
 
 
 def series_of(who: str, study: ListedStudy, answer: Dataset) -> ListedSeries:
-    """Return a series of `study` as an answer tells of it. Raises RequestFailed for one without a UID."""
+    """Return a series of `study` as an answer tells of it."""
     untold = {keyword for keyword in TOLD if values_of(answer, keyword) is None} - {"StudyDescription"}
     if not study.description_told:
         untold.add("StudyDescription")
@@ -107,7 +112,7 @@ def series_of(who: str, study: ListedStudy, answer: Dataset) -> ListedSeries:
 
 
 def instance_of(who: str, answer: Dataset) -> ListedInstance:
-    """Return an instance as an answer tells of it. Raises RequestFailed for one without a UID."""
+    """Return an instance as an answer tells of it."""
     return ListedInstance(uid_of(who, answer, "SOPInstanceUID"), _first(answer, "SOPClassUID") or "")
 
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from node.errors import AssociationRefused, PeerUnreachable, SettingsError
+from pydicom.dataset import Dataset
+
+from node.errors import AssociationRefused, InvalidIdentifier, PeerUnreachable, SettingsError
+from node.log import get_logger
 from node.scu.association import Peer, associate
-from node.scu.query import ENCODINGS, FIND, answers, spans, uid_of
+from node.scu.query import ENCODINGS, FIND, Reader, answers, spans, uid_of
 from node.scu.source import SeriesOfStudy
 
 #: Studies whose series are asked for over one association, before what was found is given out.
@@ -71,7 +74,8 @@ def find_series(
     Studies are asked for first and then the series of each, as an archive without relational queries needs it
     (PS3.4 C.4.1.3.1.1); no association is open while the caller works, and few series are held at a time. An answer
     counts only where it agrees with what was asked for: some archives ignore a key. Descriptions are compared without
-    regard to case, and what the archive does not tell of a series is not held against it.
+    regard to case, and what the archive does not tell of a series is not held against it. What it names by no valid
+    UID is passed over, and the number of these is logged.
     A peer that does not answer is asked again, after pauses. Raises what `associate` raises, PeerUnreachable,
     ContextsRefused where the peer takes no query, or RequestFailed for a failure status, such as too many answers.
     """
@@ -95,6 +99,7 @@ class _Search:
     def __init__(self, peer: Peer, criteria: Criteria) -> None:
         self._peer = peer
         self._criteria = criteria
+        self._reader = Reader()
         self._spans = deque(spans(criteria.first_date, criteria.last_date))
         self._studies: deque[str] = deque()
 
@@ -115,6 +120,9 @@ class _Search:
                 found = [series for study in asked for series in self._series_of(association, study)]
                 for _ in asked:
                     self._studies.popleft()
+        if count := self._reader.passed_over():
+            who = self._peer.ae_title
+            get_logger().warning("answers passed over", archive=who, code=InvalidIdentifier.code, answers=count)
         return found
 
     def _studies_of(self, association: Any, dates: str) -> list[str]:
@@ -128,14 +136,16 @@ class _Search:
             "PatientID": criteria.patient_id,
         }
         found = answers(self._peer, association, "STUDY", {key: value for key, value in keys.items() if value})
-        return sorted({uid_of(self._peer.ae_title, answer, "StudyInstanceUID") for answer in found})
+        return self._uids(found, "StudyInstanceUID")
 
     def _series_of(self, association: Any, study_uid: str) -> list[SeriesOfStudy]:
         keys = {"Modality": self._criteria.modality, "SeriesDescription": self._criteria.series_description}
         asked = {"StudyInstanceUID": study_uid} | {key: value for key, value in keys.items() if value}
         found = answers(self._peer, association, "SERIES", asked)
-        uids = sorted({uid_of(self._peer.ae_title, answer, "SeriesInstanceUID") for answer in found})
-        return [SeriesOfStudy(study_uid, uid) for uid in uids]
+        return [SeriesOfStudy(study_uid, uid) for uid in self._uids(found, "SeriesInstanceUID")]
+
+    def _uids(self, found: Iterator[Dataset], keyword: str) -> list[str]:
+        return sorted(set(self._reader.read(found, lambda answer: uid_of(self._peer.ae_title, answer, keyword))))
 
 
 def _date(text: str) -> date | None:

@@ -4,9 +4,10 @@ What is asked for, and what an answer says of a patient, is never part of a mess
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -26,6 +27,8 @@ MOST_ANSWERS = 1_000_000
 _OWN_KEY = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
 #: A range of more days than this is asked for at once.
 _MOST_DAYS = 36_600
+#: What an answer tells of.
+_Told = TypeVar("_Told")
 
 
 def answers(
@@ -71,11 +74,37 @@ def values_of(answer: Dataset, keyword: str) -> list[str] | None:
 
 
 def uid_of(who: str, answer: Dataset, keyword: str) -> str:
-    """Return a UID that an answer has to hold. Raises RequestFailed; `who` has answered."""
-    try:
-        return parse_uid(str(answer.get(keyword) or ""))
-    except InvalidIdentifier as error:
-        raise RequestFailed(f"{who} answered a query without a valid {keyword}") from error
+    """Return a UID that an answer has to hold; `who` has answered.
+
+    Raises RequestFailed for an answer without the element, InvalidIdentifier for one in which it is no UID.
+    """
+    if keyword not in answer:
+        raise RequestFailed(f"{who} answered a query without a {keyword}")
+    return parse_uid(str(answer[keyword].value or ""))
+
+
+class Reader:
+    """Reads answers. One whose UID is none (PS3.5 9.1) is passed over and counted: it must not hide the others."""
+
+    def __init__(self) -> None:
+        self._passed_over = 0
+
+    def read(self, told: Iterable[Dataset], made_of: Callable[[Dataset], _Told]) -> Iterator[_Told]:
+        """Yield what `made_of` makes of each answer; it raises InvalidIdentifier for one that is passed over."""
+        for answer in told:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pydicom's warnings quote element values
+                try:
+                    made = made_of(answer)
+                except InvalidIdentifier:
+                    self._passed_over += 1
+                    continue
+            yield made
+
+    def passed_over(self) -> int:
+        """Return how many answers were passed over since this was asked last."""
+        count, self._passed_over = self._passed_over, 0
+        return count
 
 
 def spans(first: date | None, last: date | None) -> Iterator[str]:

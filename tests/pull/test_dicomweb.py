@@ -84,6 +84,19 @@ def test_series_tell_what_the_server_tells_and_no_more() -> None:
     assert found.untold == {"ProtocolName", "BodyPartExamined"}
 
 
+def test_an_answer_whose_uid_is_none_hides_no_other() -> None:
+    def answer(request: Request) -> Reply:
+        tag = "00080018" if "instances" in request.path else "0020000E" if "series" in request.path else "0020000D"
+        return Reply(body=[{tag: element("UI", uid)} for uid in ("1.2.1", "1.2.x", "1.2.2")] + [{tag: {"vr": "UI"}}])
+
+    with archive(answer) as web:
+        studies = web.studies(["20261120"], ["MR"])
+        assert ([one.study_uid for one in studies], web.passed_over()) == (["1.2.1", "1.2.2"], 2)
+        assert [one.series_uid for one in web.series(studies[:1])] == ["1.2.1", "1.2.2"]
+        assert web.instances([SERIES]) == {"1.2.1.1": (ListedInstance("1.2.1", ""), ListedInstance("1.2.2", ""))}
+        assert (web.passed_over(), web.passed_over()) == (4, 0)
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [

@@ -122,6 +122,20 @@ def test_one_series_that_fails_holds_up_no_other(node: Node, shelf: Shelf) -> No
     assert outcome.stopped is None
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_what_is_named_by_no_uid_holds_up_nothing_and_is_counted_by_each_pull(node: Node, shelf: Shelf) -> None:
+    study, series, instance = image(4, 1, 1), image(1, 2, 1), image(2, 1, 3)
+    study.StudyInstanceUID, series.SeriesInstanceUID, instance.SOPInstanceUID = "1.2.4.x", "1.2.1.2.", "2" * 65
+    shelf.data_sets += [study, series, instance]
+    outcome, _ = run(node.pull(asked=shelf), dry_run=True)
+    assert (outcome.document()["lacking"], outcome.document()["reasons"]) == (3, {"invalid-identifier": 3})
+    outcome, _ = run(node.pull(asked=shelf))
+    assert (outcome.document()["fetched"], outcome.document()["failed"]) == (3, 0)
+    assert outcome.document()["reasons"] == {"invalid-identifier": 3}
+    shelf.data_sets = shelf.data_sets[:2]
+    assert run(node.pull(asked=shelf))[0].document()["reasons"] == {"receiving": 1}
+
+
 @pytest.mark.parametrize("error", [PeerUnreachable("away"), DestinationMisconfigured("does not know CSPINE")])
 def test_an_archive_that_is_away_is_left_alone_and_no_series_is_blamed(
     node: Node, shelf: Shelf, error: Exception

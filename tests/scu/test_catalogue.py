@@ -1,5 +1,6 @@
 """What an archive has, level by level, and what it sends when asked to (C-FIND, C-MOVE), against stock SCPs."""
 
+import warnings
 from contextlib import contextmanager
 
 import pytest
@@ -114,6 +115,34 @@ def test_an_answer_without_a_uid_fails_the_question():
     with peer_that(FIND, evt.EVT_C_FIND, on_find) as peer, pytest.raises(RequestFailed) as caught:
         Catalogue(peer).studies(["20261120"], ["MR"])
     assert CANARY not in str(caught.value)
+
+
+def ill_named(**values):
+    """Return a data set with UIDs that are none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of each
+        return data_set(**values)
+
+
+NO_UIDS = ["1.2.840.x", "1.2.840.", "1" * 65, "", ["1.2.8", "1.2.9"]]
+
+
+@pytest.mark.parametrize("uid", NO_UIDS)
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_an_answer_whose_uid_is_none_hides_no_other(uid):
+    def on_find(event):
+        level = event.identifier.QueryRetrieveLevel
+        keyword = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}[level]
+        for named in ("1.2.3", uid, "1.2.4"):
+            yield 0xFF00, ill_named(**{keyword: named})
+
+    with peer_that(FIND, evt.EVT_C_FIND, on_find) as peer:
+        catalogue = Catalogue(peer)
+        studies = catalogue.studies(["20261120"], ["MR"])
+        assert ([one.study_uid for one in studies], catalogue.reader.passed_over()) == (["1.2.3", "1.2.4"], 1)
+        assert [one.series_uid for one in catalogue.series(studies)] == ["1.2.3", "1.2.4"] * 2
+        assert catalogue.instances([SERIES]) == {"1.2.3": (ListedInstance("1.2.3", ""), ListedInstance("1.2.4", ""))}
+        assert (catalogue.reader.passed_over(), catalogue.reader.passed_over()) == (3, 0)
 
 
 def moving(*statuses):

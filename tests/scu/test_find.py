@@ -8,6 +8,7 @@ from fakes import CANARY, storage_scp
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
+from structlog.testing import capture_logs
 
 from node.errors import ContextsRefused, PeerUnreachable, RequestFailed, SettingsError
 from node.scu.association import Peer
@@ -183,9 +184,22 @@ def test_an_answer_without_a_uid_is_named_and_nothing_of_it_is_quoted():
     def on_find(event):
         yield 0xFF00, data_set(PatientName=CANARY)
 
-    with peer_that(on_find) as peer, pytest.raises(RequestFailed, match="without a valid StudyInstanceUID") as caught:
+    with peer_that(on_find) as peer, pytest.raises(RequestFailed, match="without a StudyInstanceUID") as caught:
         list(find_series(peer, Criteria()))
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_what_is_named_by_no_uid_is_passed_over_and_the_number_of_these_is_logged():
+    def on_find(event):
+        level = event.identifier.QueryRetrieveLevel
+        for named in ("1.2.3", "ZZSECRET", "1.2.4."):
+            yield 0xFF00, data_set(**{"StudyInstanceUID" if level == "STUDY" else "SeriesInstanceUID": named})
+
+    with peer_that(on_find) as peer, capture_logs() as logs:
+        assert list(find_series(peer, Criteria())) == [SeriesOfStudy("1.2.3", "1.2.3")]
+    said = {"event": "answers passed over", "log_level": "warning", "archive": "ARCHIVE"}
+    assert logs == [{**said, "code": "invalid-identifier", "answers": 4}]
 
 
 def test_an_answer_that_does_not_end_is_ended(monkeypatch):
