@@ -27,7 +27,7 @@ class ListedSeries:
     series_uid: str
     #: Modality, descriptions and BodyPartExamined; everything else is unknown.
     header: SeriesHeader
-    #: Keywords among `TOLD` that the archive did not answer, so that blank does not mean blank (PS3.4 C.2.2.1.3).
+    #: Keywords among `TOLD` that the archive did not answer (PS3.4 C.2.2.1.3), or answered blank without knowing.
     untold: frozenset[str] = frozenset()
     #: NumberOfSeriesRelatedInstances; None where it is not told.
     instances: int | None = None

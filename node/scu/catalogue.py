@@ -19,6 +19,9 @@ _COUNT = "NumberOfSeriesRelatedInstances"
 #: What is to be told of each study, and of each series.
 OF_STUDY = ("StudyDate", "StudyTime", "StudyDescription", "ModalitiesInStudy")
 OF_SERIES = ("Modality", "SeriesDescription", "ProtocolName", "BodyPartExamined", "ManufacturerModelName", _COUNT)
+#: Blank in an answer, these are untold: a Modality is never blank in the series itself (PS3.3 C.7.3.1), and the others
+#: are kept by few archives.
+_NEVER_BLANK = frozenset({"Modality", "ProtocolName", "BodyPartExamined"})
 #: No series has more instances; a larger number is no answer.
 _MOST_INSTANCES = 1_000_000
 
@@ -91,7 +94,7 @@ def study_of(who: str, answer: Dataset) -> ListedStudy:
 
 def series_of(who: str, study: ListedStudy, answer: Dataset) -> ListedSeries:
     """Return a series of `study` as an answer tells of it."""
-    untold = {keyword for keyword in TOLD if values_of(answer, keyword) is None} - {"StudyDescription"}
+    untold = {keyword for keyword in TOLD if not _is_told(answer, keyword)} - {"StudyDescription"}
     if not study.description_told:
         untold.add("StudyDescription")
     return ListedSeries(
@@ -114,6 +117,12 @@ def series_of(who: str, study: ListedStudy, answer: Dataset) -> ListedSeries:
 def instance_of(who: str, answer: Dataset) -> ListedInstance:
     """Return an instance as an answer tells of it."""
     return ListedInstance(uid_of(who, answer, "SOPInstanceUID"), _first(answer, "SOPClassUID") or "")
+
+
+def _is_told(answer: Dataset, keyword: str) -> bool:
+    """Say whether an answer tells an element: some archives answer what they do not know with a blank."""
+    values = values_of(answer, keyword)
+    return values is not None and (keyword not in _NEVER_BLANK or any(values))
 
 
 def _first(answer: Dataset, keyword: str) -> str | None:

@@ -27,6 +27,8 @@ MOST_ANSWERS = 1_000_000
 _OWN_KEY = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
 #: A range of more days than this is asked for at once.
 _MOST_DAYS = 36_600
+#: A study has some Modality: an archive that answers so does not tell which, or gives the key back as it may be sent.
+_UNTOLD = frozenset({"", "*"})
 #: What an answer tells of.
 _Told = TypeVar("_Told")
 
@@ -57,7 +59,7 @@ def answers(
 
 
 def agrees(answer: Dataset, keys: Mapping[str, str]) -> bool:
-    """Say whether an answer is one to `keys`; what it does not hold is not held against it."""
+    """Say whether an answer is one to `keys`; what it does not tell is not held against it."""
     return all(_holds(keyword, wanted, values_of(answer, keyword)) for keyword, wanted in keys.items())
 
 
@@ -133,7 +135,7 @@ def _identifier(level: str, keys: Mapping[str, str], asked_for: Sequence[str]) -
 
 
 def _holds(keyword: str, wanted: str, values: Sequence[str] | None) -> bool:
-    if values is None:
+    if values is None or (keyword == "ModalitiesInStudy" and set(values) <= _UNTOLD):
         return True
     if keyword == "StudyDate":
         first, dash, last = wanted.partition("-")

@@ -237,6 +237,17 @@ def test_what_the_node_made_itself_is_known_by_its_uid_whatever_the_archive_call
     assert outcome.document()["reasons"] == {"own-result": 1}
 
 
+def test_a_region_that_the_archive_answers_blank_is_judged_after_the_series_has_arrived(
+    node: Node, shelf: Shelf
+) -> None:
+    for one in shelf.data_sets:
+        one.StudyDescription, one.ProtocolName, one.BodyPartExamined = "MRI", "", ""
+    outcome, _ = run(node.pull(asked=shelf, untold="skip"))
+    assert outcome.document()["reasons"] == {"untold": 3}
+    outcome, _ = run(node.pull(asked=shelf))
+    assert outcome.document()["fetched"] == 3
+
+
 def test_only_the_routes_of_a_pull_count(node: Node, shelf: Shelf) -> None:
     lumbar = RouteSettings(name="lumbar", accept=Rules(region=("lumb",)))
     two = replace(node, settings=node.settings.model_copy(update={"route": (*node.settings.route, lumbar)}))

@@ -38,6 +38,13 @@ def data_set(**values):
     return made
 
 
+def ill_valued(**values):
+    """Return a data set with values that the standard does not allow."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of each
+        return data_set(**values)
+
+
 def told(answers):
     """Answer with data sets, and remember the questions."""
     asked = []
@@ -89,11 +96,36 @@ def test_what_a_series_is_told_to_be_and_what_is_not_told():
     assert (full.series_uid, full.instances) == ("1.2.4", 15)
     assert (full.header.modality, full.header.series_description) == ("MR", "SAG T2")
     assert (full.header.study_description, full.header.body_part_examined) == ("HWS", None)
-    assert full.untold == {"ProtocolName"}
+    assert full.untold == {"ProtocolName", "BodyPartExamined"}
     assert (bare.series_uid, bare.instances) == ("1.2.3", None)
     assert bare.untold == {"Modality", "SeriesDescription", "ProtocolName", "BodyPartExamined"}
     assert CANARY not in repr(full)
     assert asked[0]["StudyInstanceUID"] == "1.2"
+
+
+@pytest.mark.parametrize(
+    ("modalities", "found"),
+    [("MR", 1), (["CT", "MR"], 1), ("", 1), ("*", 1), (None, 1), ("CT", 0), (["CT", "SR"], 0)],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_a_study_is_passed_over_only_where_its_modalities_are_told_to_be_others(modalities, found):
+    _, on_find = told([ill_valued(StudyInstanceUID="1.2", ModalitiesInStudy=modalities)])
+    with peer_that(FIND, evt.EVT_C_FIND, on_find) as peer:
+        assert len(Catalogue(peer).studies(["20261120"], ["MR"])) == found
+
+
+def test_a_study_without_a_date_is_none_of_the_day_that_was_asked_for():
+    _, on_find = told([data_set(StudyInstanceUID="1.2", StudyDate="")])
+    with peer_that(FIND, evt.EVT_C_FIND, on_find) as peer:
+        assert Catalogue(peer).studies(["20261120"], ["MR"]) == []
+
+
+def test_what_is_answered_blank_is_untold_unless_a_series_may_be_without_it():
+    keywords = ("Modality", "SeriesDescription", "ProtocolName", "BodyPartExamined")
+    _, on_find = told([data_set(SeriesInstanceUID="1.2.3", **dict.fromkeys(keywords, ""))])
+    with peer_that(FIND, evt.EVT_C_FIND, on_find) as peer:
+        [series] = Catalogue(peer).series([ListedStudy(study_uid="1.2", description_told=True)])
+    assert series.untold == {"Modality", "ProtocolName", "BodyPartExamined"}
 
 
 def test_the_instances_of_another_series_are_not_taken():
@@ -117,13 +149,6 @@ def test_an_answer_without_a_uid_fails_the_question():
     assert CANARY not in str(caught.value)
 
 
-def ill_named(**values):
-    """Return a data set with UIDs that are none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom warns of each
-        return data_set(**values)
-
-
 NO_UIDS = ["1.2.840.x", "1.2.840.", "1" * 65, "", ["1.2.8", "1.2.9"]]
 
 
@@ -134,7 +159,7 @@ def test_an_answer_whose_uid_is_none_hides_no_other(uid):
         level = event.identifier.QueryRetrieveLevel
         keyword = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}[level]
         for named in ("1.2.3", uid, "1.2.4"):
-            yield 0xFF00, ill_named(**{keyword: named})
+            yield 0xFF00, ill_valued(**{keyword: named})
 
     with peer_that(FIND, evt.EVT_C_FIND, on_find) as peer:
         catalogue = Catalogue(peer)
