@@ -49,7 +49,7 @@ STANDING = (
     _gauge("cases", "Cases in the journal, by the state in which they are.", "state"),
     _gauge("oldest_age_seconds", "Since the oldest case came into a state that somebody must end; 0: none.", "state"),
     _gauge("series_receiving", "Series that are not complete yet."),
-    _gauge("last_arrival_timestamp_seconds", "When the newest instance that is kept was received."),
+    _gauge("last_arrival_timestamp_seconds", "When the newest instance was received, be it deleted since."),
     _gauge("files_in_quarantine", "Received files that are no usable instance."),
     _gauge("promises_due", "Storage commitments that peers asked for and have not been told of."),
     _gauge("deliveries_waiting", "Objects that a destination has yet to take or to confirm.", "destination", "state"),

@@ -39,7 +39,7 @@ class Standing:
     oldest_s: Mapping[CaseState, float]
     receiving: int
     oldest_receiving_s: float
-    #: Seconds since the epoch; None where nothing is kept.
+    #: Of the newest instance, be it deleted since, in seconds since the epoch; None where nothing has ever arrived.
     last_arrival_at: float | None
     quarantined: int
     promises_due: int
@@ -60,11 +60,14 @@ def seconds_of(at: str) -> float:
 def read_standing(store: Store) -> Standing:
     """Return what stands now. Raises JournalError."""
     series, quarantine, promise = schema.series, schema.quarantine, schema.promise
-    open_series = select(func.count(), func.min(series.c.first_arrival_at)).where(~series.c.closed)
-    newest = select(schema.instance.c.received_at).order_by(schema.instance.c.id.desc()).limit(1)
+    is_open = ~series.c.closed
+    arrivals = select(
+        func.count().filter(is_open),
+        func.min(series.c.first_arrival_at).filter(is_open),
+        func.max(series.c.last_arrival_at),
+    ).select_from(series)
     with store.reading() as connection:
-        receiving, first = connection.execute(open_series).one()
-        last = connection.execute(newest).scalar()
+        receiving, first, last = connection.execute(arrivals).one()
         return Standing(
             cases=_cases(connection),
             oldest_s=_oldest(store, connection),

@@ -74,6 +74,16 @@ def test_ages_grow_with_the_clock_and_end_with_the_work(node, tmp_path):
     assert sum(value for name, value in found.items() if name.startswith("results_total")) == 1
 
 
+def test_the_last_arrival_is_told_after_everything_that_arrived_was_deleted(node, tmp_path):
+    node.receive(write_blocks(tmp_path / "sent"))
+    node.settle()
+    before = scraped(node)["last_arrival_timestamp_seconds"]
+    with node.journal.store.reading() as connection:
+        [series_uid] = connection.exec_driver_sql("select series_uid from series").scalars()
+    assert node.journal.retention.forget(series_uid)
+    assert scraped(node)["last_arrival_timestamp_seconds"] == before == 1767225600
+
+
 def test_a_dead_destination_is_told_with_what_waits_for_it_and_since_when(node, tmp_path):
     node.shelf.faults = [PeerUnreachable("nobody listens")] * 2
     node.receive(write_blocks(tmp_path / "sent"))
