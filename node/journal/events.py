@@ -96,9 +96,11 @@ def _is_sound(row: Row[Any]) -> bool:
         return False
     if not (isinstance(row.case_id, int | None) and isinstance(row.series_uid, str | None)):
         return False
-    needed = _NEEDED.get(row.what) or _NEEDED.get(row.what.partition(" ")[0], frozenset())
+    subject = row.what.partition(" ")[0]
+    needed = _NEEDED.get(row.what) or _NEEDED.get(subject, frozenset())
+    fitting = _FITS | _FITS_ALSO.get(subject, {})
     return needed <= row.detail.keys() and all(
-        fits(row.detail[name]) for name, fits in _FITS.items() if name in row.detail
+        fits(row.detail[name]) for name, fits in fitting.items() if name in row.detail
     )
 
 
@@ -124,7 +126,8 @@ def _are_reasons(value: Any) -> bool:
     )
 
 
-def _are_timings(value: Any) -> bool:
+def _are_numbers(value: Any) -> bool:
+    """Return whether a value holds numbers by name: seconds by stage, series by reason."""
     return isinstance(value, dict) and all(map(_is_number, value.values()))
 
 
@@ -132,17 +135,22 @@ def _are_timings(value: Any) -> bool:
 _NEEDED: Mapping[str, frozenset[str]] = {
     "bytes": frozenset({"code"}),
     "delivery": frozenset({"destination"}),
+    "pull": frozenset({"pull"}),
     "series asked for": frozenset({"instances", "arrived", "wanted"}),
 }
 #: What must fit where an event says it.
-_FITS: Mapping[str, Callable[[Any], bool]] = {
+_FITS: dict[str, Callable[[Any], bool]] = {
     "code": _is_text,
     "text": _is_text,
     "destination": lambda value: isinstance(value, str),
     "reasons": _are_reasons,
-    "timings_s": _are_timings,
+    "timings_s": _are_numbers,
     "seconds": lambda value: value is None or _is_number(value),
     "instances": _is_number,
     "arrived": _is_number,
     "wanted": _is_number,
+}
+#: The same, by the first word of what happened: a pull counts its reasons.
+_FITS_ALSO: Mapping[str, dict[str, Callable[[Any], bool]]] = {
+    "pull": {"pull": lambda value: isinstance(value, str), "stopped": _is_text, "reasons": _are_numbers},
 }

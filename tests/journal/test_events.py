@@ -78,6 +78,10 @@ def test_what_is_no_event_any_more_is_passed_over(store, damage, change):
         ("case sending", {"timings_s": {"segment": "long"}}),
         ("case sending", {"seconds": "long"}),
         ("series asked for", {"instances": 2, "arrived": 0}),
+        ("pull ended", {"stopped": "limit"}),
+        ("pull ended", {"pull": "nightly", "stopped": 7}),
+        ("pull ended", {"pull": "nightly", "reasons": {"here": "all"}}),
+        ("pull failed", {"pull": 7, "code": "peer-unreachable"}),
     ],
 )
 def test_what_lacks_what_its_readers_need_is_passed_over(store, what, detail):

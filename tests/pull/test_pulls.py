@@ -12,7 +12,9 @@ from shelf import Shelf
 from structlog.testing import capture_logs
 
 from node.errors import InputError, InvalidIdentifier, PeerUnreachable, SystemFailed
+from node.journal.events import DamagedEvent
 from node.journal.pulls import PullJournal
+from node.journal.trail import Place, read_on
 from node.pull.pulls import Pulls
 from node.pull.report import Wish
 
@@ -71,6 +73,19 @@ def test_a_pull_is_started_and_tells_series_by_series_what_it_did(node: Node, sh
     assert what == "pull ended"
     assert '"pull": "nightly", "studies": 3, "series": 3' in detail
     assert "1.2.1" not in detail
+
+
+@pytest.mark.parametrize("fault", [None, PeerUnreachable("away")])
+def test_what_a_pull_leaves_in_the_trail_is_sound_for_whoever_reads_it(
+    node: Node, shelf: Shelf, fault: Exception | None
+) -> None:
+    shelf.data_sets.append(image(1, 2, 1, Modality="CT"))
+    shelf.fault = fault
+    with pulls_of(node, shelf) as pulls:
+        ask(pulls, "start")
+        ended(pulls)
+    trail, _ = read_on(node.journal.store, Place(), 100)
+    assert [event for event in trail if isinstance(event, DamagedEvent)] == []
 
 
 def test_a_pull_that_runs_is_not_started_again_and_can_be_stopped(node: Node, shelf: Shelf) -> None:
