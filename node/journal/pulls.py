@@ -1,18 +1,54 @@
-"""What the journal says when an archive is compared with it: which series are here, and which were asked for before."""
+"""What the journal says when an archive is compared with it: which series are here, and which were asked for before.
+And what its events tell of pulls that have ended.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import exists, select
 
+from node.errors import (
+    AssociationRefused,
+    ContextsRefused,
+    DestinationMisconfigured,
+    PeerUnreachable,
+)
 from node.journal import schema
 from node.journal.events import Event, read_events
 from node.journal.store import Store
 
 #: Values that one statement may hold.
 _AT_ONCE = 500
-_ASKED = "series asked for"
+_ASKED, _ENDED, _FAILED = "series asked for", "pull ended", "pull failed"
+#: After these the other series are left to the next pull: the archive is away, or nothing can be had of it.
+AWAY = (PeerUnreachable, AssociationRefused, DestinationMisconfigured, ContextsRefused)
+_AWAY_CODES = frozenset(kind.code for kind in AWAY)
+
+
+class PullEnd(Enum):
+    """How a pull ended."""
+
+    #: It asked, and had what it could; what it left, such as at its limit, the next one takes.
+    ENDED = "ended"
+    #: Somebody has stopped it, or the node ended: that says nothing of the archive.
+    STOPPED = "stopped"
+    #: The archive could not be asked, or was away in the middle; or the node itself failed.
+    FAILED = "failed"
+
+
+def end_of(event: Event) -> tuple[PullEnd, str]:
+    """Return how a pull ended, and the code of the error that it failed at, by an event "pull ended" or "pull failed".
+
+    An archive that is away when a series is fetched ends a pull by its code: what has arrived before counts.
+    """
+    if event.what == _FAILED:
+        return PullEnd.FAILED, str(event.detail.get("code") or "")
+    stopped = event.detail.get("stopped")
+    if stopped in _AWAY_CODES:
+        return PullEnd.FAILED, str(stopped)
+    return (PullEnd.STOPPED if stopped == "stopped" else PullEnd.ENDED), ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +118,11 @@ class PullJournal:
 
     def note_ended(self, pull: str, **detail: Any) -> None:
         """Record what came of a pull."""
-        self._record("pull ended", pull=pull, **detail)
+        self._record(_ENDED, pull=pull, **detail)
 
     def note_failed(self, pull: str, *, code: str, text: str) -> None:
         """Record why a pull could not be done."""
-        self._record("pull failed", pull=pull, code=code, text=text)
+        self._record(_FAILED, pull=pull, code=code, text=text)
 
     def _record(self, what: str, *, series_uid: str | None = None, **detail: Any) -> None:
         self._store.run(lambda connection: self._store.record(connection, what, series_uid=series_uid, **detail))

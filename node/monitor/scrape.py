@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from node.domain.case import UNSETTLED
 from node.errors import JournalError, SystemFailed
+from node.journal.pulls import PullEnd
 from node.journal.store import Store
 from node.monitor.figures import REQUEST, Figures, read_figures
 from node.monitor.sheet import Sheet
@@ -48,6 +49,8 @@ class Scraper:
             sheet.set("cspine_node_journal_readable", 0)
         else:
             sheet.set("cspine_node_journal_readable", 1)
+            pulls = [pull.name for pull in self._settings.pull]
+            _fill_pulls(sheet, self._tally.pulls(), pulls, self._store.age_s)
             self._tally.fill(sheet)
             _fill_standing(sheet, standing)
             names = [destination.name for destination in self._settings.destination]
@@ -119,6 +122,20 @@ def _fill_destinations(
             sheet.set("cspine_node_destination_last_success_timestamp_seconds", at, name)
         failing_s = age_s(way.failing_since) if waits and way.failing_since is not None else 0.0
         sheet.set("cspine_node_destination_failing_seconds", failing_s, name)
+
+
+def _fill_pulls(
+    sheet: Sheet, ways: Mapping[str, Way], configured: Sequence[str], age_s: Callable[[str], float]
+) -> None:
+    """Write how each pull of the settings does; its counters begin at zero, so that the first failure shows a rise."""
+    for name in configured:
+        for end in PullEnd:
+            sheet.set("cspine_node_pulls_total", 0, name, end.value)
+        way = ways.get(name, Way())
+        if way.last_success_at is not None:
+            sheet.set("cspine_node_pull_last_success_timestamp_seconds", seconds_of(way.last_success_at), name)
+        failing_s = age_s(way.failing_since) if way.failing_since is not None else 0.0
+        sheet.set("cspine_node_pull_failing_seconds", failing_s, name)
 
 
 def _fill_figures(sheet: Sheet, figures: Figures) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from node.domain.case import CaseState, DeliveryState
 from node.domain.findings import Verdict
 from node.journal.events import DamagedEvent, Event
+from node.journal.pulls import PullEnd, end_of
 from node.journal.store import Store
 from node.journal.trail import Place, read_on
 from node.monitor.catalogue import HISTORY, Kind
@@ -35,7 +36,7 @@ _ENDS = (
 
 @dataclass(slots=True)
 class Way:
-    """How a destination does, in times as the journal has them; None: never."""
+    """How a destination or a pull does, in times as the journal has them; None: never."""
 
     last_success_at: str | None = None
     #: The first failure after the last success.
@@ -53,6 +54,7 @@ class Tally:
         self._counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
         self._histograms: dict[tuple[str, tuple[str, ...]], Histogram] = {}
         self._ways: dict[str, Way] = {}
+        self._pulls: dict[str, Way] = {}
         #: When the cases that are under way were opened, in seconds since the epoch; a held or retried one is left out.
         self._opened: dict[int, float] = {}
         self._handlers: Mapping[str, Callable[[Event], None]] = {
@@ -65,6 +67,9 @@ class Tally:
             "delivery failed": self._not_taken,
             "delivery refused": self._not_taken,
             "delivery unconfirmed": self._not_taken,
+            "series asked for": self._asked_for,
+            "pull ended": self._pulled,
+            "pull failed": self._pulled,
             **{f"case {state.value}": self._ended for state in _ENDS},
         }
         self._begin_at_zero()
@@ -97,7 +102,12 @@ class Tally:
     def ways(self) -> dict[str, Way]:
         """Return how each destination does that anything was ever sent to."""
         with self._lock:
-            return {name: Way(way.last_success_at, way.failing_since) for name, way in self._ways.items()}
+            return _copied(self._ways)
+
+    def pulls(self) -> dict[str, Way]:
+        """Return how each pull does that was ever done."""
+        with self._lock:
+            return _copied(self._pulls)
 
     def _take(self, event: Event | DamagedEvent) -> None:
         if isinstance(event, DamagedEvent):
@@ -171,9 +181,30 @@ class Tally:
         self._count("cspine_node_delivery_failures_total", destination, str(event.detail.get("code")))
         if event.what == "delivery refused":
             self._count("cspine_node_deliveries_total", destination, DeliveryState.REFUSED.value)
-        way = self._ways.setdefault(destination, Way())
-        if way.failing_since is None:
-            way.failing_since = event.at
+        _fails(self._ways, destination, event.at)
+
+    def _asked_for(self, event: Event) -> None:
+        came = event.detail["arrived"] >= event.detail["wanted"]
+        self._count("cspine_node_pull_series_total", str(event.detail.get("pull")), "fetched" if came else "failed")
+
+    def _pulled(self, event: Event) -> None:
+        pull, (end, _code) = event.detail["pull"], end_of(event)
+        self._count("cspine_node_pulls_total", pull, end.value)
+        if end is PullEnd.FAILED:
+            _fails(self._pulls, pull, event.at)
+        elif end is PullEnd.ENDED:
+            self._pulls[pull] = Way(last_success_at=event.at)
+
+
+def _copied(ways: Mapping[str, Way]) -> dict[str, Way]:
+    return {name: Way(way.last_success_at, way.failing_since) for name, way in ways.items()}
+
+
+def _fails(ways: dict[str, Way], name: str, at: str) -> None:
+    """Take down a failure; the first one after a success counts."""
+    way = ways.setdefault(name, Way())
+    if way.failing_since is None:
+        way.failing_since = at
 
 
 def _codes(event: Event) -> Sequence[str]:

@@ -9,15 +9,9 @@ from node.domain.arrivals import Expectation, ExpectedBy
 from node.domain.case import Reason
 from node.domain.listing import ListedInstance, ListedSeries, ListedStudy
 from node.domain.timewindow import parse_window
-from node.errors import (
-    AssociationRefused,
-    ContextsRefused,
-    DeliveryError,
-    DestinationMisconfigured,
-    PeerUnreachable,
-)
+from node.errors import DeliveryError
 from node.journal.arrivals import ArrivalJournal
-from node.journal.pulls import PullJournal
+from node.journal.pulls import AWAY, PullJournal
 from node.pull.archive import Archive
 from node.pull.door import Door
 from node.pull.gaps import Gap, Terms, gap_of, objection, settled_before
@@ -30,8 +24,6 @@ from node.settings import PullSettings, RouteSettings
 _STUDIES_A_TIME = 50
 #: A series that did not come however often it was asked for is asked for once in so many seconds.
 _AGAIN_S = 24 * 3600.0
-#: After these the other series are left to the next pull: the archive is away, or nothing can be had of it.
-_AWAY = (PeerUnreachable, AssociationRefused, DestinationMisconfigured, ContextsRefused)
 
 #: Is told each series as soon as its fate is known.
 Tell = Callable[[Item], None]
@@ -197,7 +189,7 @@ class Pull:
             failure = Reason(code="not-arrived", text=said or "the archive says that it has sent it")
         except DeliveryError as error:
             failure = Reason.of(error)
-            away = "stopped" if self._ended.is_set() else error.code if isinstance(error, _AWAY) else None
+            away = "stopped" if self._ended.is_set() else error.code if isinstance(error, AWAY) else None
         stored = self._journal.stored(series_uid)
         arrived = sum(instance.sop_instance_uid in stored for instance in gap.wanted)
         came = arrived == item.wanted

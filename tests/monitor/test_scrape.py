@@ -8,11 +8,14 @@ from scraped import written
 from wired import Node
 
 from node.errors import EngineError, JournalError, PeerUnreachable, SystemFailed
+from node.journal.pulls import PullJournal
 from node.monitor.catalogue import METRICS, Kind
 from node.monitor.figures import FiguresOfNode
 from node.monitor.scrape import Scraper
+from node.pull.report import Outcome
 from node.receive.intake import Intake
 from node.segment.devices import Device
+from node.settings import PullSettings
 
 DEVICE = Device(index=0, name="H200", used=1 << 30, size=141 << 30, utilization=0.5)
 
@@ -110,6 +113,26 @@ def test_what_waits_of_a_held_case_is_nobody_s_delay(node, tmp_path):
     assert found['deliveries_waiting{destination="archive",state="pending"}'] == 0
     assert found['destination_failing_seconds{destination="archive"}'] == 0
     assert found['cases{state="held"}'] == 1
+
+
+def test_a_pull_that_fails_is_told_since_when_until_one_ends(node):
+    pull = PullSettings(name="nightly", archive="archive")
+    node.settings = node.settings.model_copy(update={"pull": (pull,)})
+    found = scraped(node)
+    assert found['pulls_total{outcome="failed",pull="nightly"}'] == 0
+    assert found['pull_failing_seconds{pull="nightly"}'] == 0
+    assert 'pull_last_success_timestamp_seconds{pull="nightly"}' not in found
+    journal = PullJournal(node.journal.store)
+    journal.note_failed("nightly", code="destination-misconfigured", text="ARCHIVE rejected the association for good")
+    node.clock.now += 900
+    found = scraped(node)
+    assert found['pulls_total{outcome="failed",pull="nightly"}'] == 1
+    assert found['pull_failing_seconds{pull="nightly"}'] == 900
+    journal.note_ended("nightly", **Outcome().document())
+    found = scraped(node)
+    assert found['pull_failing_seconds{pull="nightly"}'] == 0
+    assert found['pull_last_success_timestamp_seconds{pull="nightly"}'] == 1767225600 + 900
+    assert found["events_damaged_total"] == 0
 
 
 def test_failures_are_told_by_class(node, tmp_path):

@@ -123,6 +123,32 @@ def test_a_destination_fails_from_its_first_failure_after_a_success_on(trail):
     }
 
 
+def test_a_pull_fails_from_its_first_failure_after_a_success_on_whatever_it_failed_at(trail):
+    trail.tell("series asked for", at=0, pull="nightly", instances=3, wanted=2, arrived=2)
+    trail.tell("pull ended", at=0, pull="nightly", stopped="limit", reasons={"here": 7})
+    trail.tell("series asked for", at=1, pull="nightly", instances=3, wanted=3, arrived=1)
+    trail.tell("pull ended", at=1, pull="nightly", stopped="destination-misconfigured", reasons={})
+    trail.tell("pull failed", at=2, pull="nightly", code="peer-unreachable", text="ARCHIVE does not answer")
+    trail.tell("pull ended", at=3, pull="nightly", stopped="stopped", reasons={})
+    tally = Tally(trail.store)
+    assert tally.catch_up(patience_s=60)
+    way = tally.pulls()["nightly"]
+    assert (way.last_success_at, way.failing_since) == (
+        "2026-01-02T03:00:00.000+00:00",
+        "2026-01-02T03:01:00.000+00:00",
+    )
+    assert values(tally) == {
+        'pulls_total{outcome="ended",pull="nightly"}': 1,
+        'pulls_total{outcome="failed",pull="nightly"}': 2,
+        'pulls_total{outcome="stopped",pull="nightly"}': 1,
+        'pull_series_total{outcome="fetched",pull="nightly"}': 1,
+        'pull_series_total{outcome="failed",pull="nightly"}': 1,
+    }
+    trail.tell("pull ended", at=4, pull="nightly", stopped=None, reasons={})
+    assert tally.catch_up(patience_s=60)
+    assert tally.pulls()["nightly"].failing_since is None
+
+
 def test_who_counts_on_comes_to_what_somebody_counts_who_begins_anew(trail):
     early = Tally(trail.store)
     for number in range(1, 8):
