@@ -98,7 +98,7 @@ def _document(notice: Notice, link: str) -> dict[str, Any]:
         "text": notice.text,
         "codes": list(notice.codes),
     }
-    optional = {"case": notice.case, "destination": notice.destination, "link": link or None}
+    optional = {"case": notice.case, "destination": notice.destination, "pull": notice.pull, "link": link or None}
     return told | {key: value for key, value in optional.items() if value is not None}
 
 

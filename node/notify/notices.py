@@ -1,4 +1,4 @@
-"""What is told: a notice about one case, one destination, or one thing received."""
+"""What is told: a notice about one case, one destination, one pull, or one thing received."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +19,8 @@ class Kind(Enum):
     BYTES_QUARANTINED = "bytes-quarantined"
     DESTINATION_FAILING = "destination-failing"
     DESTINATION_WORKS = "destination-works"
+    PULL_FAILING = "pull-failing"
+    PULL_WORKS = "pull-works"
     #: How far had been told could not be read any more: earlier events may not have been told.
     NOTICES_LOST = "notices-lost"
     #: An event of the journal that cannot be read any more, or whose case cannot: what it would have told is lost.
@@ -32,6 +34,8 @@ TOPICS = {
     Kind.BYTES_QUARANTINED: Topic.QUARANTINE,
     Kind.DESTINATION_FAILING: Topic.FAILURE,
     Kind.DESTINATION_WORKS: Topic.RECOVERY,
+    Kind.PULL_FAILING: Topic.FAILURE,
+    Kind.PULL_WORKS: Topic.RECOVERY,
     Kind.NOTICES_LOST: Topic.FAILURE,
     Kind.EVENT_DAMAGED: Topic.FAILURE,
 }
@@ -49,6 +53,7 @@ class Notice:
     text: str
     case: int | None = None
     destination: str | None = None
+    pull: str | None = None
     #: Codes of errors (`node.errors`) and of reasons.
     codes: tuple[str, ...] = ()
 

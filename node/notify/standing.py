@@ -1,11 +1,12 @@
 """From events to notices: what is known up to a place in the audit trail, and what each further event adds."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from node.domain.case import CaseState
 from node.errors import JournalDamaged
 from node.journal.events import DamagedEvent, Event
+from node.journal.pulls import PullEnd, end_of
 from node.journal.store import Store
 from node.journal.trail import Place, ended_badly_before, refusals_of
 from node.notify.notices import Kind, Notice
@@ -17,7 +18,7 @@ _DELIVERED = f"case {CaseState.DELIVERED.value}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failing:
-    """A destination that has failed since its last success."""
+    """A destination, or a pull, that has failed since its last success."""
 
     #: Number and time of the first failure; the time is UTC, ISO 8601.
     event: int
@@ -32,19 +33,13 @@ class Standing:
     """What is known up to a place."""
 
     place: Place
+    #: Destinations by their names, and pulls by theirs.
     failing: Mapping[str, Failing] = field(default_factory=dict)
+    pulls: Mapping[str, Failing] = field(default_factory=dict)
 
     def at(self, place: Place) -> "Standing":
         """Return the same at another place."""
         return replace(self, place=place)
-
-    def without(self, destination: str) -> "Standing":
-        """Return the same without a destination among those that fail."""
-        return replace(self, failing={name: item for name, item in self.failing.items() if name != destination})
-
-    def with_failing(self, destination: str, item: Failing) -> "Standing":
-        """Return the same with a destination that fails."""
-        return replace(self, failing={**self.failing, destination: item})
 
 
 def taken_in(standing: Standing, event: Event | DamagedEvent, store: Store) -> tuple[Standing, Notice | None]:
@@ -55,10 +50,10 @@ def taken_in(standing: Standing, event: Event | DamagedEvent, store: Store) -> t
     if isinstance(event, DamagedEvent):
         return standing, _damaged(event, None)
     match event.what:
-        case "delivery failed" | "delivery unconfirmed":
-            return _failed(standing, event), None
-        case "delivery delivered":
-            return _succeeded(standing, event)
+        case "delivery failed" | "delivery unconfirmed" | "delivery delivered":
+            return _delivered(standing, event)
+        case "pull ended" | "pull failed":
+            return _pulled(standing, event)
     try:
         return standing, _of_case_or_bytes(event, store)
     except JournalDamaged:
@@ -82,57 +77,78 @@ def _of_case_or_bytes(event: Event, store: Store) -> Notice | None:
 def overdue(
     standing: Standing, failing_s: float, age_s: Callable[[str], float], pending: Callable[[], frozenset[str]]
 ) -> tuple[Standing, tuple[Notice, ...]]:
-    """Return a notice for each destination that has failed for so long, and what is known then.
+    """Return a notice for each destination and each pull that has failed for so long, and what is known then.
 
     `age_s` returns the seconds since a time, `pending` the destinations that something waits for: one that nothing
     waits for any more does not fail.
     """
-    notices = []
-    for name, item in _late(standing, failing_s, age_s):
+    failing, pulls, notices = dict(standing.failing), dict(standing.pulls), []
+    for name, item in _late(standing.failing, failing_s, age_s):
         if name not in pending():
-            standing = standing.without(name)
+            del failing[name]
             continue
-        standing = standing.with_failing(name, replace(item, told=True))
-        notices.append(
-            Notice(
-                kind=Kind.DESTINATION_FAILING,
-                event=item.event,
-                at=item.since,
-                text=f"destination {name} fails since {item.since}: {item.code}",
-                destination=name,
-                codes=(item.code,),
-            )
-        )
-    return standing, tuple(notices)
+        failing[name] = replace(item, told=True)
+        text = f"destination {name} fails since {item.since}: {item.code}"
+        notices.append(_of_failing(Kind.DESTINATION_FAILING, item, text, destination=name))
+    for name, item in _late(standing.pulls, failing_s, age_s):
+        pulls[name] = replace(item, told=True)
+        text = f"pull {name} fails since {item.since}: {item.code}"
+        notices.append(_of_failing(Kind.PULL_FAILING, item, text, pull=name))
+    return replace(standing, failing=failing, pulls=pulls), tuple(notices)
 
 
-def _late(standing: Standing, failing_s: float, age_s: Callable[[str], float]) -> Iterator[tuple[str, Failing]]:
-    for name, item in sorted(standing.failing.items()):
-        if not item.told and age_s(item.since) >= failing_s:
-            yield name, item
+def _late(failing: Mapping[str, Failing], failing_s: float, age_s: Callable[[str], float]) -> list[tuple[str, Failing]]:
+    return [(name, item) for name, item in sorted(failing.items()) if not item.told and age_s(item.since) >= failing_s]
 
 
-def _failed(standing: Standing, event: Event) -> Standing:
-    name, code = str(event.detail["destination"]), str(event.detail.get("code") or "")
-    before = standing.failing.get(name)
-    item = replace(before, code=code) if before else Failing(event=event.event, since=event.at, code=code)
-    return standing.with_failing(name, item)
-
-
-def _succeeded(standing: Standing, event: Event) -> tuple[Standing, Notice | None]:
+def _delivered(standing: Standing, event: Event) -> tuple[Standing, Notice | None]:
     name = str(event.detail["destination"])
+    if event.what != "delivery delivered":
+        code = str(event.detail.get("code") or "")
+        return replace(standing, failing=_failed(standing.failing, name, event, code)), None
     before = standing.failing.get(name)
     if before is None:
         return standing, None
-    notice = Notice(
-        kind=Kind.DESTINATION_WORKS,
-        event=event.event,
-        at=event.at,
-        text=f"destination {name} works again; it had failed since {before.since}: {before.code}",
-        destination=name,
-        codes=(before.code,),
-    )
-    return standing.without(name), notice if before.told else None
+    text = f"destination {name} works again; it had failed since {before.since}: {before.code}"
+    notice = _of_failing(Kind.DESTINATION_WORKS, before, text, event, destination=name)
+    return replace(standing, failing=_without(standing.failing, name)), notice if before.told else None
+
+
+def _pulled(standing: Standing, event: Event) -> tuple[Standing, Notice | None]:
+    name, (end, code) = str(event.detail["pull"]), end_of(event)
+    if end is PullEnd.FAILED:
+        return replace(standing, pulls=_failed(standing.pulls, name, event, code)), None
+    before = standing.pulls.get(name)
+    if before is None or end is PullEnd.STOPPED:
+        return standing, None
+    text = f"pull {name} works again; it had failed since {before.since}: {before.code}"
+    notice = _of_failing(Kind.PULL_WORKS, before, text, event, pull=name)
+    return replace(standing, pulls=_without(standing.pulls, name)), notice if before.told else None
+
+
+def _failed(known: Mapping[str, Failing], name: str, event: Event, code: str) -> Mapping[str, Failing]:
+    before = known.get(name)
+    item = replace(before, code=code) if before else Failing(event=event.event, since=event.at, code=code)
+    return {**known, name: item}
+
+
+def _without(known: Mapping[str, Failing], name: str) -> Mapping[str, Failing]:
+    return {other: item for other, item in known.items() if other != name}
+
+
+def _of_failing(
+    kind: Kind,
+    item: Failing,
+    text: str,
+    event: Event | None = None,
+    *,
+    destination: str | None = None,
+    pull: str | None = None,
+) -> Notice:
+    """Return a notice about a destination or a pull; `event`: by which it works again."""
+    number, at = (event.event, event.at) if event else (item.event, item.since)
+    codes = (item.code,)
+    return Notice(kind=kind, event=number, at=at, text=text, codes=codes, destination=destination, pull=pull)
 
 
 def _quarantined(event: Event) -> Notice:

@@ -15,11 +15,11 @@ Mailbox = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za
 class Topic(Enum):
     """What somebody may be told of."""
 
-    #: A case that did not reach every destination; a destination that fails for long.
+    #: A case that did not reach every destination; a destination or a pull that fails for long.
     FAILURE = "failure"
     #: A case that cannot be segmented; received bytes that are no instance.
     QUARANTINE = "quarantine"
-    #: The series of such a case is delivered after all; such a destination works again.
+    #: The series of such a case is delivered after all; such a destination or pull works again.
     RECOVERY = "recovery"
 
 
@@ -34,7 +34,7 @@ class Notifying(Section):
     group_wait_s: Seconds = 30
     #: Between two messages at least so long.
     group_interval_s: Seconds = 300
-    #: A destination is told of when it has failed for so long without a success.
+    #: A destination or a pull is told of when it has failed for so long without a success.
     failing_s: Seconds = 600
     #: The other side must have taken a message within so long.
     timeout_s: PositiveSeconds = 30

@@ -39,6 +39,18 @@ def test_what_happens_within_the_wait_is_one_message(rig):
     ]
 
 
+def test_what_an_earlier_version_has_kept_of_what_was_told_is_read(rig):
+    told = Told(rig)
+    quarantine(rig, 1, "slice-gap")
+    assert len(told.texts()) == 1
+    file = rig.state_dir / "notices" / "desk.json"
+    kept = json.loads(file.read_bytes())
+    assert kept.pop("pulls") == {}
+    file.write_text(json.dumps(kept))
+    told.start()
+    assert len(told.texts()) == 1
+
+
 def test_the_next_message_waits_for_the_interval(rig):
     told = Told(rig, group_wait_s=30.0, group_interval_s=300.0)
     quarantine(rig, 1, "slice-gap")

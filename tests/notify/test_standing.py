@@ -7,6 +7,8 @@ from notifying import Told, bytes_quarantined, quarantine
 from outboxes import Rig
 
 from node.errors import PeerUnreachable, StoreRefused
+from node.journal.pulls import PullJournal
+from node.pull.report import Outcome
 
 
 @pytest.fixture
@@ -93,6 +95,37 @@ def test_a_destination_that_nothing_waits_for_any_more_does_not_fail(rig):
     rig.case(1)
     rig.deliver()
     rig.journal.cases.cancel(1)
+    rig.clock.now += 10_000
+    assert told.texts() == []
+
+
+def test_a_pull_is_told_of_when_it_has_failed_for_long_and_when_it_works_again(rig):
+    told, pulls = Told(rig, failing_s=600.0), PullJournal(rig.journal.store)
+    pulls.note_failed("nightly", code="destination-misconfigured", text="ARCHIVE rejected the association for good")
+    rig.clock.now += 599
+    assert told.texts() == []
+    rig.clock.now += 1
+    assert told.texts() == ["pull nightly fails since 2026-01-01T00:00:00.000+00:00: destination-misconfigured"]
+    told.start()
+    pulls.note_ended("nightly", **Outcome(stopped="stopped").document())
+    pulls.note_ended("nightly", **Outcome(stopped="peer-unreachable").document())
+    assert len(told.texts()) == 1
+    pulls.note_ended("nightly", **Outcome(stopped="limit").document())
+    assert told.texts()[1:] == [
+        "pull nightly works again; it had failed since 2026-01-01T00:00:00.000+00:00: peer-unreachable"
+    ]
+    assert [(one["topic"], one["kind"], one["pull"], one["codes"]) for one in told.notices] == [
+        ("failure", "pull-failing", "nightly", ["destination-misconfigured"]),
+        ("recovery", "pull-works", "nightly", ["peer-unreachable"]),
+    ]
+
+
+def test_a_pull_that_fails_for_a_moment_or_is_stopped_is_no_news(rig):
+    told, pulls = Told(rig, failing_s=600.0), PullJournal(rig.journal.store)
+    pulls.note_failed("nightly", code="peer-unreachable", text="ARCHIVE does not answer")
+    rig.clock.now += 599
+    pulls.note_ended("nightly", **Outcome().document())
+    pulls.note_ended("weekly", **Outcome(stopped="stopped").document())
     rig.clock.now += 10_000
     assert told.texts() == []
 
