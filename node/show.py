@@ -184,7 +184,11 @@ def overview_text(state: Mapping[str, Any]) -> str:
             "\n".join(reasons + sent) or "-",
         )
     counts = ", ".join(f"{count} {name}" for name, count in state["cases"].items()) or "none"
-    lines = [f"series receiving: {state['receiving']}; cases: {counts}", *_owed_lines(state)]
+    lines = [
+        f"series receiving: {state['receiving']}; cases: {counts}",
+        *_owed_lines(state),
+        *map(_pull_text, state["pulls"]),
+    ]
     if state["latest_cases"]:
         lines.append(_rendered(table))
     lines.extend(
@@ -204,6 +208,11 @@ def _owed_lines(state: Mapping[str, Any]) -> list[str]:
     asked, due = state["commitments"]["asked"], state["commitments"]["due"]
     lines.extend(f"{name}: {count} storage commitments asked and not answered" for name, count in sorted(asked.items()))
     return [*lines, f"{due} storage commitments to be reported"] if due else lines
+
+
+def _pull_text(item: Mapping[str, Any]) -> str:
+    sums = ", ".join(f"{item[fate]} series {fate}" for fate in ("fetched", "failed") if item[fate])
+    return f"pull {item['pull']}: {item['end']} {item['at']}: {item['code'] or sums or 'nothing was asked for'}"
 
 
 def _state_text(case: Mapping[str, Any]) -> str:

@@ -6,6 +6,8 @@ from node.domain.findings import Verdict
 from node.output.document import findings_document
 from node.show import findings_text, overview_text
 
+AT = "2026-01-01T00:00:00"
+
 
 def test_findings_are_a_table_with_levels_and_what_is_to_be_said_of_it():
     assert findings_text(findings_document(doubtful(), {1: 1, 2: 2, 3: 3, 4: 4}, {})).splitlines() == [
@@ -53,6 +55,11 @@ def test_status_is_counts_what_is_owed_and_a_table_of_cases():
             {"destination": "archive", "state": "delivered", "count": 40},
         ],
         "commitments": {"asked": {"archive": 1}, "due": 3},
+        "pulls": [
+            {"pull": "hourly", "at": AT, "end": "failed", "code": "peer-unreachable", "fetched": 0, "failed": 0},
+            {"pull": "nightly", "at": AT, "end": "ended", "code": "", "fetched": 3, "failed": 1},
+            {"pull": "weekly", "at": AT, "end": "ended", "code": "", "fetched": 0, "failed": 0},
+        ],
         "latest_cases": [
             {**case, "state": "sending", "attempts": 2, "partial": True, "objects": [sent, kept]},
             {**case, "id": 6, "state": "held", "attempts": 0, "partial": False, "objects": []},
@@ -66,6 +73,9 @@ def test_status_is_counts_what_is_owed_and_a_table_of_cases():
         "archive: 1 sent, not confirmed yet; 2 pending",
         "archive: 1 storage commitments asked and not answered",
         "3 storage commitments to be reported",
+        "pull hourly: failed 2026-01-01T00:00:00: peer-unreachable",
+        "pull nightly: ended 2026-01-01T00:00:00: 3 series fetched, 1 series failed",
+        "pull weekly: ended 2026-01-01T00:00:00: nothing was asked for",
         "case  state                        route  series  why / where",
         "7     sending, attempt 2, partial  neck   1.2.3   SEG -> archive: sent, not confirmed yet",
         "                                                  SR in results/7/sr.dcm",

@@ -6,6 +6,7 @@ from sqlalchemy import RowMapping, func, select
 
 from node.journal import schema
 from node.journal.events import DamagedEvent, Event, read_events
+from node.journal.pulls import last_ends
 from node.journal.store import Store
 
 #: Columns of a case that say nothing to people.
@@ -15,7 +16,8 @@ _INTERNAL = frozenset({"seal", "lease_until", "claims"})
 def overview(store: Store, *, latest: int) -> dict[str, Any]:
     """Return counts by state, open series, quarantined bytes and the `latest` cases with objects and deliveries.
 
-    `commitments`: "asked" of each destination and not answered, "due" to be reported to others.
+    `commitments`: "asked" of each destination and not answered, "due" to be reported to others; `pulls`: how each
+    has ended last.
     """
     case, delivery, series = schema.case, schema.delivery, schema.series
     with store.reading() as connection:
@@ -67,6 +69,7 @@ def overview(store: Store, *, latest: int) -> dict[str, Any]:
         "cases": {row.state: row.cases for row in cases},
         "deliveries": [{"destination": name, "state": state, "count": count} for name, state, count in deliveries],
         "commitments": {"asked": {row.destination: row.commitments for row in asked}, "due": due},
+        "pulls": last_ends(store),
         "latest_cases": [{**_told(row), "objects": of_case.get(row["id"], [])} for row in rows],
         "latest_quarantined": [dict(row) for row in quarantined],
     }

@@ -65,6 +65,22 @@ class HeldSeries:
     purged: bool
 
 
+def last_ends(store: Store) -> list[dict[str, Any]]:
+    """Return how each pull of late has ended last, by name: pull, at, end, code, fetched, failed. Raises JournalError.
+
+    A damaged event counts as none.
+    """
+    table = schema.event
+    newest = select(table.c.id).where(table.c.what.in_((_ENDED, _FAILED))).order_by(table.c.id.desc()).limit(_AT_ONCE)
+    found: dict[str, dict[str, Any]] = {}
+    for event in read_events(store, table.c.id.in_(newest)):
+        if isinstance(event, Event):
+            (end, code), name = end_of(event), event.detail["pull"]
+            sums = {fate: event.detail.get(fate, 0) for fate in ("fetched", "failed")}
+            found[name] = {"pull": name, "at": event.at, "end": end.value, "code": code, **sums}
+    return [found[name] for name in sorted(found)]
+
+
 class PullJournal:
     """The journal beside an archive's catalogue. What only reads works on a journal that is read only."""
 

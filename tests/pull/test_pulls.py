@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from node.errors import InputError, InvalidIdentifier, PeerUnreachable, SystemFailed
 from node.journal.events import DamagedEvent
+from node.journal.overview import overview
 from node.journal.pulls import PullJournal
 from node.journal.trail import Place, read_on
 from node.pull.pulls import Pulls
@@ -181,6 +182,21 @@ def test_what_a_pull_fails_at_is_told_and_in_the_journal_without_foreign_words(
         shelf.fault = None
         ask(pulls, "start")
         assert ended(pulls)["outcome"]["fetched"] == 3
+
+
+def test_the_status_tells_how_each_pull_has_ended_last(node: Node, shelf: Shelf) -> None:
+    assert overview(node.journal.store, latest=1)["pulls"] == []
+    journal = PullJournal(node.journal.store)
+    journal.note_failed("weekly", code="destination-misconfigured", text="SHELF rejected the association for good")
+    journal.note_failed("nightly", code="peer-unreachable", text="SHELF does not answer")
+    with pulls_of(node, shelf) as pulls:
+        ask(pulls, "start")
+        ended(pulls)
+    told = overview(node.journal.store, latest=1)["pulls"]
+    assert [(one["pull"], one["end"], one["code"], one["fetched"], one["failed"]) for one in told] == [
+        ("nightly", "ended", "", 3, 0),
+        ("weekly", "failed", "destination-misconfigured", 0, 0),
+    ]
 
 
 @pytest.mark.parametrize(
