@@ -1,4 +1,5 @@
-"""The system: whether the node runs, what waits and since when, the disk, the devices, what came in and is no case.
+"""The system: whether the node runs, what waits and since when, how pulls end, the disk, the devices, and what came in
+and is no case.
 
 /system        the page
 /system/live   what of it changes, asked for every few seconds by htmx
@@ -16,6 +17,7 @@ from fastapi.responses import HTMLResponse
 
 from node import __version__
 from node.errors import SystemFailed
+from node.journal.pulls import last_ends
 from node.journal.standstill import receiving_now, unusable
 from node.monitor.figures import Figures
 from node.monitor.scrape import figures_of
@@ -76,6 +78,7 @@ def _changing(site: Site) -> dict[str, Any]:
         "queues": [(state.value, standing.cases[state], standing.oldest_s[state]) for state in OPEN_STATES],
         "standing": standing,
         "deliveries": _deliveries(standing),
+        "pulls": _pulls(site),
         "receiving": receiving_now(site.store, most=_MOST),
         "quarantine": unusable(site.store, most=_MOST),
         "refused": _refused(figures),
@@ -98,6 +101,14 @@ def _deliveries(standing: Standing) -> Sequence[tuple[str, str, int, float]]:
             standing.deliveries.items(), key=lambda item: (item[0][0], item[0][1].value)
         )
     ]
+
+
+def _pulls(site: Site) -> Sequence[tuple[str, str, Mapping[str, Any] | None]]:
+    """Return each pull of the settings with its archive, and how it has ended last; None: not of late."""
+    if not site.settings.pull:
+        return ()
+    ends = {end["pull"]: end for end in last_ends(site.store)}
+    return [(pull.name, pull.archive, ends.get(pull.name)) for pull in site.settings.pull]
 
 
 def _refused(figures: Figures | None) -> Sequence[tuple[str, str, int]]:

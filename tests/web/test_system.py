@@ -1,5 +1,6 @@
 """The page of the system: whether the node runs, what waits, the disk, open series, quarantine, versions."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from wired import Node
 
 from node import __version__
 from node.errors import SystemFailed
+from node.journal.pulls import PullJournal
 from node.monitor.figures import FiguresOfNode
 from node.receive.headroom import Shortage
 from node.receive.intake import AssociationRefusal, Intake
@@ -68,6 +70,20 @@ def test_a_node_that_does_not_run_is_told(client: TestClient) -> None:
     page = client.get("/system").text
     assert "The node does not answer" in page
     assert __version__ in page
+
+
+def test_it_shows_how_each_pull_has_ended_last(wired_node: Node) -> None:
+    journal = PullJournal(wired_node.journal.store)
+    journal.note_failed("nightly", code="destination-misconfigured", text="ARCHIVE rejected the association for good")
+    pulls = [{"name": "nightly", "archive": "archive"}, {"name": "weekly", "archive": "archive"}]
+    with opened(wired_node, settings={"pull": pulls}) as client:
+        rows = [row for row in client.get("/system").text.splitlines() if "archive</td>" in row]
+    assert [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in rows] == [
+        "nightly archive failed destination-misconfigured 2026-01-01 00:00:00 UTC 0 0",
+        "weekly archive none yet",
+    ]
+    with opened(wired_node) as client:
+        assert "Pulls" not in client.get("/system").text
 
 
 def test_one_that_breaks_off_its_answer_is_told_likewise(wired_node: Node) -> None:
