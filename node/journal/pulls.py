@@ -66,9 +66,9 @@ class HeldSeries:
 
 
 def last_ends(store: Store) -> list[dict[str, Any]]:
-    """Return how each pull of late has ended last, by name: pull, at, end, code, fetched, failed. Raises JournalError.
+    """Return how each pull has ended last, by name: pull, at, end, code, fetched, failed. Raises JournalError.
 
-    A damaged event counts as none.
+    Of the last 500 ends of all pulls; a damaged event counts as none.
     """
     table = schema.event
     newest = select(table.c.id).where(table.c.what.in_((_ENDED, _FAILED))).order_by(table.c.id.desc()).limit(_AT_ONCE)

@@ -80,7 +80,7 @@ def test_it_shows_how_each_pull_has_ended_last(wired_node: Node) -> None:
         rows = [row for row in client.get("/system").text.splitlines() if "archive</td>" in row]
     assert [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in rows] == [
         "nightly archive failed destination-misconfigured 2026-01-01 00:00:00 UTC 0 0",
-        "weekly archive none yet",
+        "weekly archive not of late",
     ]
     with opened(wired_node) as client:
         assert "Pulls" not in client.get("/system").text

@@ -7,6 +7,7 @@ ledger says which cases have results. No image is read before a case is computed
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -158,23 +159,25 @@ def predictions_in(folder: Path) -> dict[str, ImageSource | Failure]:
 
 
 def predictions_of_batch(out: Path, scheme: Scheme, which: Which = "classes") -> dict[str, ImageSource | Failure]:
-    """Return the results of the batch at `out` by the names of its cases, a Failure for one that has none.
+    """Return the results of the batch at `out` by keys and names of its cases, a Failure for one that has none.
 
     `which`: "classes", the network's answer before clean-up, or "labels", the structures after it. A folder of which
-    the ledger says nothing is of an earlier batch, and is not looked at. Raises InputError where there is no batch or
-    where two cases have one name, JournalDamaged and OSError of the ledger.
+    the ledger says nothing is of an earlier batch, and is not looked at. Raises InputError where there is no batch,
+    JournalDamaged and OSError of the ledger.
     """
-    keys: dict[str, str] = {}
     found: dict[str, ImageSource | Failure] = {}
     for record in read_standings(out, read_batch(out).task).records():
-        name = name_of(record.key)
-        if name in found:
-            raise InputError(f"{out}: {keys[name]} and {record.key} are both for the case {name}")
-        keys[name] = record.key
         if record.state is State.DONE:
-            found[name] = _answer(case_folder(out, record.key), scheme, which)
+            found[record.key] = _answer(case_folder(out, record.key), scheme, which)
         else:
-            found[name] = Failure(key=record.key, code=record.code, reason=record.reason)
+            found[record.key] = Failure(key=record.key, code=record.code, reason=record.reason)
+    by_name = defaultdict(list)
+    for key in found:
+        by_name[name_of(key)].append(key)
+    for name, keys in by_name.items():
+        if name not in found:
+            several = Failure(key=name, code="several-predictions", reason=f"{' and '.join(keys)} are all for it")
+            found[name] = found[keys[0]] if len(keys) == 1 else several
     return found
 
 
@@ -214,17 +217,18 @@ def paired(
 
     `all_of_them`: a prediction without a reference is a failure, too.
     """
-    left = dict(predictions)
+    taken: set[int] = set()
     pairs, failures = [], []
     for one in references:
-        name = next((name for name in one.names if name in left), None)
-        prediction = _without("prediction", one.key) if name is None else left.pop(name)
+        free = (predictions[name] for name in one.names if name in predictions and id(predictions[name]) not in taken)
+        prediction = next(free, _without("prediction", one.key))
+        taken.add(id(prediction))
         if isinstance(prediction, Failure):
             failures.append(replace(prediction, key=one.key))
             continue
         pairs.append(Pair(key=one.key, prediction=prediction, reference=one.source, image=one.image, about=one.about))
     if all_of_them:
-        failures += [_without("reference", name) for name in left]
+        failures += [_without("reference", name) for name, left in predictions.items() if id(left) not in taken]
     return Pairs(pairs=tuple(pairs), failures=tuple(sorted(failures, key=lambda failure: failure.key)))
 
 

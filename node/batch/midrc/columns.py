@@ -31,7 +31,7 @@ DERIVED = ("expert", "weak", "has_dicom", "has_image", "has_mask", "complete")
 FROM_DICOM = ("manufacturer", "magnetic_field_strength", "slice_thickness")
 #: Those that are numbers, however a table writes them: in T and in mm.
 _QUANTITIES = ("magnetic_field_strength", "slice_thickness")
-_QUANTITY = re.compile(r"([0-9]+(?:[.,][0-9]*)?) *(?:t|tesla|mm)?", re.IGNORECASE)
+_QUANTITY = re.compile(r"([0-9]+[.,]?[0-9]*|[.,][0-9]+) *(?:t|tesla|g|gauss|mm)?", re.IGNORECASE)
 
 _OF_HEADERS = (
     "dicom.series_uid",
@@ -76,14 +76,14 @@ class Columns:
         cells |= _of_dicom(series) | _of_image(image)
         if "manufacturer" in cells:
             cells["mr_series.manufacturer"] = cells["manufacturer"]
+        for name in self._spelt:
+            said = cells[name]
+            cells[f"mr_series.{name}"] = said if isinstance(said, str) else None
+        cells |= {name: _quantity(cells.get(name)) for name in _QUANTITIES}
         for name in FROM_DICOM:
             if cells.get(name) is None:
                 cells[name] = cells[f"dicom.{name}"]
         cells["manufacturer"] = plain_manufacturer(cells["manufacturer"])
-        for name in self._spelt:
-            said = cells[name]
-            cells[f"mr_series.{name}"] = said if isinstance(said, str) else None
-        cells |= {name: _quantity(cells[name]) for name in _QUANTITIES}
         cells["magnetic_field_strength"] = in_tesla(_quantity(cells["magnetic_field_strength"]))
         return cells
 

@@ -1,14 +1,16 @@
 """The files of an exam, taken from their folder or out of their zip."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from node.assemble.headers import gather
 from node.assemble.nifti import NiftiImage, read_nifti
 from node.batch.mark import looks_of
 from node.batch.midrc.exam import Exam, Place
+from node.batch.midrc.names import is_junk
 from node.batch.midrc.store import Store
 from node.domain.series import Series
 from node.errors import InputError, NotAnImage, NotDicom
@@ -23,15 +25,26 @@ def local_file(place: Place, scratch: Path) -> Path:
         return store.local(place, scratch)
 
 
-def looks_of_place(place: Place | None) -> str:
-    """Return what changes with the file, the folder, or the zip that holds it; "none" where there is nothing.
+def looks_of_place(place: Place | None) -> str | None:
+    """Return what changes with a file, the zip that holds it, or the number of files of a folder.
 
-    Raises OSError.
+    "none" where the download has none, None where it cannot be looked at.
     """
     if place is None:
         return "none"
     within = place.container / place.name
-    return f"{place.name} {looks_of(place.container if place.container.is_file() else within)}"
+    try:
+        if not within.is_dir():
+            return looks_of(place.container if place.container.is_file() else within)
+        folders = os.walk(within, onerror=_raise)
+        files = (PurePosixPath(os.path.relpath(folder, within), name) for folder, _, names in folders for name in names)
+        return f"{sum(not is_junk(file) for file in files)} files"
+    except OSError:
+        return None
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def exam_series(exam: Exam, scratch: Path) -> Series:

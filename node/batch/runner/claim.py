@@ -51,8 +51,8 @@ class Claim:
     def done(self, out: Path, task: str, mark: str) -> Record | None:
         """Return the record by which the case is done, or refused, under the task of digest `task`; the ledger's own.
 
-        `mark`: of the input, `WorkItem.mark`; what was done of another counts for nothing. A run that wrote its record
-        and was killed before it could say so here is found too.
+        `mark`: of the input, `WorkItem.mark`; what was done of another counts for nothing, unless that is empty. A run
+        that wrote its record and was killed before it could say so here is found too.
         """
         key = self._path.parent.name
         for word, *rest in self._lines():
@@ -64,7 +64,7 @@ class Claim:
                     record = find_record(out, file, key)
             if record is None or record.state is State.FAILED:
                 continue
-            if (record.key, record.task, record.mark) == (key, task, mark):
+            if (record.key, record.task, record.mark) == (key, task, mark or record.mark):
                 return record
         return None
 

@@ -59,7 +59,7 @@ class Pending:
         """Return which try of a case is due, 0 where none is."""
         if self._options.only_failed:
             return 1 if standing is not None and standing.state is State.FAILED else 0
-        if standing is None or standing.mark != item.mark:
+        if standing is None or (item.mark and standing.mark != item.mark):
             return 1
         if standing.state is not State.FAILED or standing.final:
             return 0

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,6 @@ class Standing:
     offset: int
     #: What the input looked like, `WorkItem.mark`.
     mark: str = ""
-
-    def gives_way_to(self, other: "Standing") -> bool:
-        """Return whether `other` counts instead."""
-        if other.mark != self.mark:
-            return other.at >= self.at
-        mine, theirs = self.state is not State.FAILED, other.state is not State.FAILED
-        return theirs if mine != theirs else other.at >= self.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +69,7 @@ def read_standings(out: Path, task: str) -> Standings:
     A million lines take some ten seconds and 300 MB. A line that begins as no record does counts as damaged.
     """
     by_key: dict[str, Standing] = {}
+    several: dict[str, list[Standing]] = {}
     damaged: list[Damage] = []
     executions = 0
     wanted = task.encode("ascii")
@@ -94,9 +88,10 @@ def read_standings(out: Path, task: str) -> Standings:
             found = Standing(
                 _STATES[state], final == b"true", int(attempt), float(at), number, offset, mark.decode("ascii")
             )
-            known = by_key.get(name)
-            if known is None or known.gives_way_to(found):
-                by_key[name] = found
+            known = by_key.setdefault(name, found)
+            if known is not found:
+                several.setdefault(name, [known]).append(found)
+    by_key |= {name: _counting(runs) for name, runs in several.items()}
     return Standings(
         out=out,
         files=tuple(path.name for path in paths),
@@ -104,6 +99,17 @@ def read_standings(out: Path, task: str) -> Standings:
         executions=executions,
         damaged=tuple(damaged),
     )
+
+
+def _counting(runs: Iterable[Standing]) -> Standing:
+    """Return which of the runs of a case counts: the latest, but that a failure of the same input undoes nothing."""
+    first, *later = sorted(runs, key=lambda run: run.at)
+    counting = first
+    for run in later:
+        fails_again = run.state is State.FAILED and run.mark == counting.mark
+        if not (fails_again and counting.state is not State.FAILED):
+            counting = run
+    return counting
 
 
 _STATES = {state.value.encode(): state for state in State}

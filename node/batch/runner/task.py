@@ -23,8 +23,8 @@ class WorkItem:
 
     `key` names it in the ledger and its folder: letters, digits, dots, hyphens and underscores, at most 200 of them.
     `source` may be more than a `Source` to a task that needs more, such as a mask beside the series. `mark` says what
-    the input looks like (`node.batch.mark`): what was done under another mark is done again. Empty where the
-    key says all, as of a series in an archive.
+    the input looks like (`node.batch.mark`): what was done under another mark is done again. Empty where nobody could
+    look, and where the key says all, as of a series in an archive: what is done stays done.
     """
 
     key: str

@@ -21,6 +21,7 @@ from node.batch.runner.task import Task, Work, WorkerPlace, WorkItem
 from node.errors import NodeError, SettingsError, SystemFailed, unexpected
 
 WORKER_DIED = "worker-died"
+INPUT_CHANGED = "input-changed"
 #: Failures in a row that may pass, after which a worker makes its task ready anew.
 _TROUBLES = 3
 
@@ -178,8 +179,8 @@ def _claimed(site: Site, held: _Held, asked: Asked, claim: Claim) -> Answer:
         record = replace(record, code=WORKER_DIED, reason="the worker's process ended each time while it held the case")
     else:
         claim.begin(f"{held.writer.name}.jsonl")
-        _clear(case_folder(site.out, item.key))
         work = held.work()
+        _begin_anew(site, held, record, claim)
         ready_s = time.monotonic()
         idle_s = None if held.free_since_s is None else begun_s - held.free_since_s
         ended, trouble = _outcome(site, work, item, record)
@@ -191,9 +192,17 @@ def _claimed(site: Site, held: _Held, asked: Asked, claim: Claim) -> Answer:
     return Answer(record=record, executed=True, trouble=trouble)
 
 
-def _clear(folder: Path) -> None:
-    """Delete what an earlier run left: of another model or another input, or half of it. A case that fails has none."""
-    for path in folder.iterdir():
+def _begin_anew(site: Site, held: _Held, record: Record, claim: Claim) -> None:
+    """Delete what an earlier run left: of another model or another input, or half of it. A case that fails has none.
+
+    What is done of another input is taken back first, so that nobody counts on what is no longer there.
+    """
+    if claim.done(site.out, site.digest, "") is not None:
+        reason = "its input has changed; what was made of the one before is deleted"
+        back = replace(record, final=False, code=INPUT_CHANGED, reason=reason, worker=held.writer.name, at=time.time())
+        claim.end(held.writer.append(back), failed=INPUT_CHANGED)
+        claim.begin(f"{held.writer.name}.jsonl")
+    for path in case_folder(site.out, record.key).iterdir():
         if path.is_file() and not path.name.startswith("."):
             path.unlink()
 

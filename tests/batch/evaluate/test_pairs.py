@@ -194,10 +194,28 @@ def test_a_batch_of_images_is_found_by_their_names_whatever_these_are(tmp_path):
     assert [pair.key for pair in found.pairs] == ["case 1", "cspine_0"]
 
 
-def test_two_cases_of_a_batch_with_one_name_are_refused(tmp_path):
-    ledger(tmp_path / "out", a=State.DONE, a_0000=State.DONE)
-    with pytest.raises(InputError, match="a and a_0000 are both for the case a"):
-        predictions_of_batch(tmp_path / "out", load_scheme("cspineseg"))
+def test_a_name_that_two_cases_of_a_batch_have_is_a_failure_of_that_name_alone(tmp_path):
+    ledger(tmp_path / "out", a_mask=State.DONE, a_0000=State.DONE, b=State.DONE)
+    for name in ("a", "b"):
+        write(tmp_path / "ref" / f"{name}.nii.gz")
+
+    found = paired(predictions_of_batch(tmp_path / "out", load_scheme("cspineseg")), references_in(tmp_path / "ref"))
+
+    assert [pair.key for pair in found.pairs] == ["b"]
+    assert [(one.key, one.code, one.reason) for one in found.failures] == [
+        ("a", "several-predictions", "a_0000 and a_mask are all for it")
+    ]
+
+
+def test_a_batch_over_images_and_masks_of_a_download_is_found_by_its_own_names_first(tmp_path):
+    ledger(tmp_path / "out", **dict.fromkeys(("1.2.3", NAME, f"{NAME}_SEG"), State.DONE))
+    predictions = predictions_of_batch(tmp_path / "out", load_scheme("cspineseg"))
+
+    of_series = paired(predictions, references_of([exam("1.2.3", tmp_path)]))
+    of_image = paired(predictions, references_of([exam("1.2.9", tmp_path)]))
+
+    assert of_series.pairs[0].prediction is predictions["1.2.3"]
+    assert of_image.pairs[0].prediction is predictions[NAME]
 
 
 def test_structures_after_clean_up_are_taken_as_the_classes_that_the_findings_say(tmp_path):

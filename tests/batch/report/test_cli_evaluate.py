@@ -114,6 +114,13 @@ def test_a_batch_is_held_against_masks_named_by_its_keys(folders, run):
     assert "0f3c" in html
 
 
+def test_a_prediction_without_any_reference_is_refused(folders, run):
+    (folders / "others").mkdir()
+    write(folders / "others" / "c.nii.gz", mask())
+    with pytest.raises(InputError, match="nothing of good has a reference"):
+        run("good", "--reference", "others")
+
+
 def test_label_maps_are_held_against_a_dataset_and_its_tables(folders, run, monkeypatch):
     exams = tuple(exam(folders, name, sex) for name, sex in (("a", "Female"), ("b", "Male"), ("c", "Male")))
 

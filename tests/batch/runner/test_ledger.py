@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -36,14 +37,30 @@ def record(key: str = "a", state: State = State.DONE, *, at: float = 1.0, task: 
     return Record(key=key, state=state, task=task, attempt=attempt, final=state is not State.FAILED, at=at)
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_of_a_case_the_latest_input_counts_and_what_is_done_of_that(tmp_path: Path, order: tuple[int, ...]) -> None:
-    old = replace(record(at=1.0), mark="1f")
-    new = [replace(record(at=at, state=state), mark="2e") for at, state in ((2.0, State.DONE), (3.0, State.FAILED))]
-    made = [old, *new]
-    written(tmp_path, [made[number] for number in order])
-    standing = read_standings(tmp_path, TASK).by_key["a"]
-    assert (standing.mark, standing.state, standing.at) == ("2e", State.DONE, 2.0)
+RUNS = {
+    "a failure undoes nothing of the same input": ("A done, A failed", "A done"),
+    "another input takes its place": ("A done, B done", "B done"),
+    "what is done of that stays done": ("A done, B done, B failed", "B done"),
+    "a failure of another input counts": ("A done, B failed", "B failed"),
+    "and so does one of an input that came back": ("A done, B done, A failed", "A failed"),
+    "the latest failure counts": ("A failed, A failed", "A failed"),
+}
+
+
+@pytest.mark.parametrize(("runs", "counts"), RUNS.values(), ids=RUNS)
+def test_of_a_case_the_latest_input_counts_whatever_the_order_of_the_files(
+    tmp_path: Path, runs: str, counts: str
+) -> None:
+    made = []
+    for at, run in enumerate(runs.split(", ")):
+        mark, state = run.split()
+        made.append(replace(record(at=float(at), state=State(state)), mark={"A": "1f", "B": "2e"}[mark]))
+    mark, state = counts.split()
+    last = max(one.at for one in made if (one.mark, one.state.value) == ({"A": "1f", "B": "2e"}[mark], state))
+    for number, order in enumerate(permutations(made)):
+        written(tmp_path / str(number), list(order))
+        standing = read_standings(tmp_path / str(number), TASK).by_key["a"]
+        assert (standing.mark, standing.state.value, standing.at) == ({"A": "1f", "B": "2e"}[mark], state, last)
 
 
 def written(out: Path, *lists: list[Record]) -> None:

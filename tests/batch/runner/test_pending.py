@@ -1,6 +1,7 @@
 """Which items are run: by the ledger, one at a time."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,13 @@ def test_what_is_known_of_another_input_settles_nothing(only_failed: bool, expec
     changed = [WorkItem(key=key, source=Nowhere(), mark="2e") for key in KEYS]
     found = drained(Pending(changed, LEDGER, RunOptions(only_failed=only_failed), Tally()))
     assert found == [(key, 1) for key in expected]
+
+
+def test_what_cannot_be_looked_at_is_no_change() -> None:
+    known = {key: replace(standing, mark="2e") for key, standing in LEDGER.by_key.items()}
+    unseen = [WorkItem(key=key, source=Nowhere()) for key in KEYS]
+    found = drained(Pending(unseen, replace(LEDGER, by_key=known), RunOptions(), Tally()))
+    assert found == [("new", 1), ("trying", 2)]
 
 
 def test_a_key_counts_once() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from batchwork import Nowhere, Toy, begun, ready
 
+from node.batch.runner import worker
 from node.batch.runner.claim import Claim
 from node.batch.runner.folder import case_folder
 from node.batch.runner.ledger import State, ledger_files
@@ -150,6 +151,44 @@ def test_a_case_whose_input_looks_otherwise_is_done_again(site: Site) -> None:
     assert same.record == other.record
     standing = read_standings(site.out, site.digest).by_key["a"]
     assert (standing.mark, standing.state) == ("2e", State.DONE)
+
+
+def test_what_is_done_is_not_done_again_where_nobody_can_look_at_its_input(site: Site) -> None:
+    first, unseen = marked(site, "a", "1f"), marked(site, "a", "")
+    assert (unseen.executed, unseen.record) == (False, first.record)
+
+
+def test_results_stay_where_the_task_cannot_be_made_ready(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    marked(site, "a", "1f")
+    release(BATCH)
+
+    def refuse(_self: Toy, _place: object) -> None:
+        raise SettingsError("no such device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Toy, "ready", refuse)
+        with pytest.raises(SettingsError):
+            marked(site, "a", "2e")
+    assert (case_folder(site.out, "a") / "result.txt").exists()
+    assert read_standings(site.out, site.digest).by_key["a"].mark == "1f"
+    assert not marked(site, "a", "1f").executed
+
+
+def test_results_of_another_input_are_taken_back_before_they_go(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is killed then, and comes back to the input of before, runs the case once more."""
+    marked(site, "a", "1f")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "_outcome", killed)
+        with pytest.raises(KeyboardInterrupt):
+            marked(site, "a", "2e")
+    assert not (case_folder(site.out, "a") / "result.txt").exists()
+    standing = read_standings(site.out, site.digest).by_key["a"]
+    assert (standing.mark, standing.state, standing.final) == ("2e", State.FAILED, False)
+    assert marked(site, "a", "1f").executed
 
 
 def test_nothing_of_an_earlier_run_is_left_to_a_case_that_fails(site: Site) -> None:

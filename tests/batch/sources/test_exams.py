@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 
 from node.assemble.nifti import NiftiImage
+from node.batch.masks.task import mask_items
+from node.batch.midrc.exam import Place
+from node.batch.midrc.files import looks_of_place
 from node.batch.midrc.inspection import inspect
 from node.batch.sources.exams import items_of_exams
 from node.domain.series import Series
@@ -39,6 +42,28 @@ def test_the_mark_of_an_exam_follows_its_form_and_its_files(dataset_small, tmp_p
     path = place.container / place.name
     path.write_bytes(path.read_bytes() + b" ")
     assert [old == new for old, new in zip(before, marks("nifti"), strict=True)] == [False, *[True] * (len(before) - 1)]
+
+
+def test_the_mark_of_a_series_in_a_folder_follows_its_files_and_not_what_a_system_leaves(tmp_path):
+    place = Place(container=tmp_path, name="series")
+    (tmp_path / "series" / "part").mkdir(parents=True)
+    for name in ("1.dcm", "part/2.dcm"):
+        (tmp_path / "series" / name).write_bytes(b"")
+    before = looks_of_place(place)
+    (tmp_path / "series" / ".DS_Store").write_bytes(b"")
+    (tmp_path / "series" / "Thumbs.db").write_bytes(b"")
+    assert looks_of_place(place) == before
+    (tmp_path / "series" / "part" / "3.dcm").write_bytes(b"")
+    assert looks_of_place(place) not in {before, None}
+
+
+@pytest.mark.parametrize("use", ["dicom", "nifti"])
+def test_exams_on_a_disk_that_is_not_there_have_no_mark(dataset_small, tmp_path, use):
+    shutil.copytree(dataset_small.root, tmp_path / "download")
+    exams = inspect(tmp_path / "download", thorough=False).exams
+    (tmp_path / "download").rename(tmp_path / "elsewhere")
+    assert {item.mark for item in items_of_exams(exams, use)} == {""}
+    assert {item.mark for item in mask_items(exams)} == {""}
 
 
 @pytest.mark.parametrize("use", ["dicom", "nifti"])
