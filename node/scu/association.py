@@ -167,7 +167,7 @@ def _associated(
         raise PeerUnreachable(f"{peer.who}: {error.strerror}") from error
     if not association.is_established:
         raise _refusal(peer, association, tls)
-    _hold_reactor_while_sending(association)
+    hold_reactor_while_sending(association)
     try:
         yield association
     finally:
@@ -245,7 +245,7 @@ def _prepare_socket(event: Any, timeout_s: float) -> None:
     transport.recv = recv
 
 
-def _hold_reactor_while_sending(association: Any) -> None:
+def hold_reactor_while_sending(association: Any) -> None:
     """Keep pynetdicom's reactor thread from taking a response that the sending thread waits for.
 
     The reactor may have passed its checkpoint just before a send closes it, and then takes the response from the queue

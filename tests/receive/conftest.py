@@ -16,6 +16,7 @@ from node.domain.commitment import CommitmentReport, CommitmentRequest
 from node.receive.listener import Listener
 from node.receive.spool import Spool
 from node.receive.traffic import Ending, Traffic
+from node.scu.association import hold_reactor_while_sending
 from node.settings import Settings, parse_settings
 
 
@@ -103,7 +104,9 @@ class Desk:
         ):
             ae.add_requested_context(abstract, syntax)
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
-        return ae.associate("127.0.0.1", self.port, ae_title="CSPINE")
+        association = ae.associate("127.0.0.1", self.port, ae_title="CSPINE")
+        hold_reactor_while_sending(association)  # a caller that takes its own answers for requests loses them
+        return association
 
     def files(self) -> list[str]:
         """Return the files of the state folder, as relative paths."""
