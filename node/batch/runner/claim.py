@@ -20,7 +20,7 @@ from node.batch.runner.locks import lock
 NAME = ".claim"
 #: Runs that began and did not end, after which the case is taken for what ends them: of one session, and of all. A
 #: session that dies takes the cases along that ran then, through no fault of theirs.
-DEATHS_OF_A_SESSION = 5
+DEATHS_OF_A_SESSION = 3
 DEATHS = 10
 
 _MOST_BYTES = 1 << 16

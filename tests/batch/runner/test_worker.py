@@ -9,7 +9,7 @@ import pytest
 from batchwork import Nowhere, Toy, begun, ready
 
 from node.batch.runner import worker
-from node.batch.runner.claim import DEATHS_OF_A_SESSION, Claim
+from node.batch.runner.claim import Claim
 from node.batch.runner.folder import case_folder
 from node.batch.runner.ledger import State, ledger_files
 from node.batch.runner.standing import read_standings
@@ -100,7 +100,7 @@ def test_a_refused_case_is_not_looked_at_again(site: Site) -> None:
 
 
 def test_a_case_that_ended_its_workers_is_not_begun_again(site: Site) -> None:
-    for _ in range(DEATHS_OF_A_SESSION):
+    for _ in range(3):
         with Claim(case_folder(site.out, "a"), "s") as claim:
             claim.begin("host-1-aa.jsonl")
     answer = done(site, "a")
